@@ -1,0 +1,1 @@
+"""Everything along the frame axis: windows, blend weights, values per frame. Never imports ComfyUI."""

@@ -1,0 +1,1 @@
+"""Video encoding and decoding. Never imports ComfyUI."""
