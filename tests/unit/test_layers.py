@@ -3,9 +3,19 @@
 import ast
 
 import pytest
+
 from pack import ROOT
 
-HOST = {"comfy", "comfy_extras", "comfy_execution", "folder_paths", "latent_preview", "server", "execution", "node_helpers"}
+HOST = {
+    "comfy",
+    "comfy_extras",
+    "comfy_execution",
+    "folder_paths",
+    "latent_preview",
+    "server",
+    "execution",
+    "node_helpers",
+}
 PURE = {"motion_models", "temporal", "video"}
 MAY_IMPORT = {
     "motion_models": set(),

@@ -1,0 +1,164 @@
+"""What happens while a MODEL with motion models samples.
+
+Nothing is inserted into the UNet. For each UNet call the per-call ``transformer_options`` get a
+``forward_timestep_embed_patch`` of ours in front of everybody else's; it lets core run the layer as it
+would have run without us, then applies the motion modules of that place. All state of a call lives in
+one object that is dropped when the call returns, so clones and multi-GPU threads do not meet.
+"""
+
+import logging
+from contextlib import ExitStack
+
+from comfy.ldm.modules.attention import SpatialTransformer
+from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock, forward_timestep_embed
+from comfy.model_base import BaseModel
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import CallbacksMP, WrappersMP
+from torch import Tensor, nn
+
+from ..motion_models.network import MotionNetwork
+from . import betas, memory, norms
+from .control import install as install_control
+from .frames import RUN_KEY, frames_per_chunk
+from .settings import KEY, MotionSettings, settings_of
+from .sites import motion_sites
+
+log = logging.getLogger("zoetrope")
+
+LAYER_PATCH = "forward_timestep_embed_patch"
+
+
+def install(model: ModelPatcher) -> None:
+    """Put our wrappers on ``model`` (a clone owned by the caller), once, however often it is called."""
+    wrappers = {
+        WrappersMP.OUTER_SAMPLE: [start_run],
+        WrappersMP.PREPARE_SAMPLING: [memory.count_motion, betas.load_with_own_tables],
+        WrappersMP.APPLY_MODEL: [apply_model],
+    }
+    for kind, functions in wrappers.items():
+        model.remove_wrappers_with_key(kind, KEY)
+        for function in functions:
+            model.add_wrapper_with_key(kind, KEY, function)
+    model.remove_callbacks_with_key(CallbacksMP.ON_CLEANUP, KEY)
+    model.add_callback_with_key(CallbacksMP.ON_CLEANUP, KEY, betas.return_tables)
+    install_control(model)
+
+
+def start_run(executor, noise: Tensor, *args, **kwargs):
+    """OUTER_SAMPLE wrapper: check the clip against each motion model before anything is loaded.
+
+    Raises:
+        ValueError: not an image latent, or more frames at once than a motion model has positions for.
+    """
+    guider = executor.class_obj
+    if noise.ndim != 4:
+        raise ValueError(
+            f"Motion models need latents of shape (frames, channels, height, width), got {tuple(noise.shape)}; "
+            "use Empty Latent Image with the clip's length as batch_size."
+        )
+    frames = noise.shape[0]
+    guider.model_options["transformer_options"][RUN_KEY] = frames
+    together = _frames_together(frames, guider.model_options.get("context_handler"))
+    for settings in settings_of(guider.model_patcher):
+        if frames == 1:
+            log.info("Motion model '%s' is bypassed: the latent has one frame (batch_size 1).", settings.name)
+        elif together > settings.spec.max_frames:
+            limit = settings.spec.max_frames
+            raise ValueError(
+                f"Motion model '{settings.name}' has positions for {limit} frames, but {together} would be sampled "
+                f"together; add Context Windows with context_length at most {limit}."
+            )
+    return executor(noise, *args, **kwargs)
+
+
+def _frames_together(frames: int, handler: object) -> int:
+    length = getattr(handler, "context_length", 0)
+    if not length or getattr(handler, "dim", 0) != 0 or frames <= length:
+        return frames
+    return length + bool(getattr(handler, "causal_window_fix", False))  # core's node prepends an anchor frame
+
+
+def apply_model(executor, x: Tensor, t: Tensor, c_concat=None, c_crossattn=None, control=None, options=None, **kwargs):
+    """APPLY_MODEL wrapper: one UNet call with this run's motion models."""
+    options = options or {}
+    call = MotionCall(executor.class_obj, x, options)
+    if not call.active:
+        return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+    with ExitStack() as stack:
+        if any(settings.spec.family.norms_across_frames for settings, _ in call.active):
+            stack.enter_context(norms.across_frames(call.unet, call.frames))
+        out = executor(x, t, c_concat, c_crossattn, control, call.options(options), **kwargs)
+    call.check()
+    return out
+
+
+class MotionCall:
+    """State of one UNet call.
+
+    Args:
+        base: the model about to run, on its own device.
+        x: (chunks * frames, C, H, W) noisy latents.
+        options: the call's transformer_options; read only.
+    """
+
+    def __init__(self, base: BaseModel, x: Tensor, options: dict):
+        self.unet = base.diffusion_model
+        self.frames = frames_per_chunk(options, x.shape[0])
+        self.active = [] if self.frames == 1 else _active(base, options)
+        self.sites = {id(layer): place for place, layer in motion_sites(self.unet).items()} if self.active else {}
+        self.ran = [0] * len(self.active)
+        self.others = options.get("patches", {})
+
+    def options(self, options: dict) -> dict:
+        """A copy of ``options`` in which our layer patch comes first."""
+        ours = [(ResBlock, self.run_layer), (SpatialTransformer, self.run_layer)]
+        return {**options, "patches": {**self.others, LAYER_PATCH: ours + self.others.get(LAYER_PATCH, [])}}
+
+    def run_layer(self, layer: nn.Module, x: Tensor, emb, context, options: dict, *rest) -> Tensor:
+        """Let core and other packs run ``layer``, then add motion if this is a site."""
+        ours = options["patches"]
+        options["patches"] = self.others
+        try:
+            x = forward_timestep_embed([layer], x, emb, context, options, *rest)
+        finally:
+            options["patches"] = ours
+        place = self.sites.get(id(layer))
+        if place is None:
+            return x
+        for index, (settings, network) in enumerate(self.active):
+            module = network.module_at(*place)
+            if module is not None:
+                x = module(x, self.frames, settings.scale, settings.effect)
+                self.ran[index] += 1
+        return x
+
+    def check(self) -> None:
+        """Refuse to go on silently when motion modules were left out of the UNet call.
+
+        Raises:
+            RuntimeError: fewer or more modules ran than the motion model has.
+        """
+        for ran, (settings, network) in zip(self.ran, self.active, strict=True):
+            if ran != len(network.spec.sites):
+                raise RuntimeError(
+                    f"{ran} of {len(network.spec.sites)} modules of motion model '{settings.name}' ran; another node "
+                    "skips or replaces blocks of the UNet, remove it from this MODEL."
+                )
+
+
+def _active(base: BaseModel, options: dict) -> list[tuple[MotionSettings, MotionNetwork]]:
+    """The motion models at work at this step, the first applied first."""
+    patcher = base.current_patcher
+    networks = [motion.model for motion in patcher.get_additional_models_with_key(KEY)]
+    pairs = zip(settings_of(patcher), networks, strict=True)
+    return [
+        (settings, network) for settings, network in pairs if settings.effect != 0 and _due(base, settings, options)
+    ]
+
+
+def _due(base: BaseModel, settings: MotionSettings, options: dict) -> bool:
+    if (settings.start_percent, settings.end_percent) == (0.0, 1.0):
+        return True  # the usual case costs no device synchronisation
+    sigma = float(options["sigmas"][0])
+    sampling = base.model_sampling
+    return sampling.percent_to_sigma(settings.end_percent) <= sigma <= sampling.percent_to_sigma(settings.start_percent)

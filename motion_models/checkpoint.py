@@ -1,0 +1,109 @@
+"""Reading a published motion module file: what it is, and its weights under our names.
+
+Shape letters: F = frames of the positional encoding, C = channels of one motion module.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor
+
+from .convert import convert_module, incomplete
+from .errors import MotionFileError
+from .families import Base, Family, find_family
+from .identify import MOTION_MODULE, require_kind
+from .keys import ORIGINAL, KeyTable, module_name, unet_block
+from .spec import GROUPS, MotionSpec, Site
+from .state import tensors, unwrap
+
+BASES: dict[int, Base] = {4: "sd15", 3: "sdxl"}  # by the number of resolution levels
+
+Place = tuple[str, int, int]  # part, level and block of a published module
+Module = dict[str, Tensor]  # weights of one motion module, by the end of their names
+
+
+def read_motion_checkpoint(content: object) -> tuple[MotionSpec, dict[str, Tensor]]:
+    """Recognise a motion module file and bring its weights to our names.
+
+    Args:
+        content: what ``torch.load`` or safetensors returned; wrappers such as ``state_dict``, a ``module.``
+            prefix, entries that are no tensors and the weights of a whole UNet may be present. It is not changed.
+
+    Returns:
+        The description, and our state dict (names in `keys`): the file's own tensors and dtypes, with q, k and v
+        of each attention concatenated, and the positional encoding of the file, else a sinusoidal one.
+
+    Raises:
+        MotionFileError: the file is something else, of a kind this release does not load, or incomplete.
+    """
+    entries = unwrap(content)
+    require_kind(entries, MOTION_MODULE)
+    table = ORIGINAL
+    modules = _split_modules(tensors(entries), table)
+    positions = _positions_length(modules.values(), table)
+    family, places = _recognise(modules, positions)
+    spec = MotionSpec(
+        family=family,
+        sites=tuple(_site(place, modules[place]) for place in places),
+        max_frames=positions or family.positions,
+        attentions=_count_attentions(modules[places[0]], table),
+    )
+    weights: dict[str, Tensor] = {}
+    for place, site in zip(places, spec.sites, strict=True):
+        label = module_name(*place)
+        module = convert_module(modules[place], label, site.channels, spec, table, positions is not None)
+        weights |= {f"{site.key}.{name}": tensor for name, tensor in module.items()}
+    return spec, weights
+
+
+def _split_modules(weights: Mapping[str, Tensor], table: KeyTable) -> dict[Place, Module]:
+    """Weights by motion module; the rest of the file, such as the UNet of a training checkpoint, is left out."""
+    modules: dict[Place, Module] = {}
+    for name, tensor in weights.items():
+        if match := table.site.match(name):
+            place = (match["part"], int(match["level"] or 0), int(match["block"]))
+            modules.setdefault(place, {})[name[match.end() :]] = tensor
+    return modules
+
+
+def _positions_length(modules: Iterable[Module], table: KeyTable) -> int | None:
+    """F of the first positional encoding in the file; None when it has none."""
+    name = table.positions.format(n=0)
+    tensor = next((module[name] for module in modules if name in module), None)
+    return None if tensor is None else tensor.shape[-2:][0]
+
+
+def _count_attentions(module: Module, table: KeyTable) -> int:
+    count = 1
+    while any(theirs.format(n=count) in module for theirs, _, _ in table.attention):
+        count += 1
+    return count
+
+
+def _recognise(modules: Mapping[Place, Module], positions: int | None) -> tuple[Family, list[Place]]:
+    """The family, and every motion module it must have in the order a UNet call reaches them."""
+    levels = 1 + max(level for _, level, _ in modules)
+    middle = ("mid_block", 0, 0) in modules
+    base = BASES.get(levels)
+    family = base and find_family(base, middle, positions)
+    if not family:
+        what = "for SDXL" if base == "sdxl" else f"for a UNet of {levels} resolution levels"
+        raise MotionFileError(
+            f"this file is a motion module {what}; this release loads motion modules v1, v2 and v3 for SD1.5, "
+            "choose one of those."
+        )
+    places = [("down_blocks", level, block) for level in range(levels) for block in range(2)]
+    places += [("mid_block", 0, 0)] * middle
+    places += [("up_blocks", level, block) for level in range(levels) for block in range(3)]
+    for place in places:
+        if place not in modules:
+            raise incomplete(f"{module_name(*place)} is missing")
+    return family, places
+
+
+def _site(place: Place, module: Module) -> Site:
+    """The UNet block a published module follows; its width is that of its GroupNorm."""
+    norm = module.get("norm.weight")
+    if norm is None or norm.shape[0] % GROUPS:
+        finding = "is missing" if norm is None else f"has {norm.shape[0]} channels, no multiple of {GROUPS}"
+        raise incomplete(f"{module_name(*place)}.norm.weight {finding}")
+    return Site(*unet_block(*place), channels=norm.shape[0])

@@ -1,0 +1,120 @@
+"""Telling files apart by their weights, to say what a wrong file is and where it belongs."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .errors import MotionFileError
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """A kind of file. Patterns are regular expressions for a line ``name (shape)``, one line a weight.
+
+    Attributes:
+        pattern: one line must match it.
+        what: the file, with an article.
+        cure: what to do with it.
+        also: another line must match this too.
+        without: no line may match this.
+    """
+
+    pattern: str
+    what: str
+    cure: str
+    also: str = ""
+    without: str = "$^"
+
+    def matches(self, lines: str) -> bool:
+        """Whether a file with these lines is of this kind."""
+        found, also, excluded = (re.search(p, lines, re.MULTILINE) for p in (self.pattern, self.also, self.without))
+        return bool(found and also and not excluded)
+
+
+_MODEL_HOME = "load it with ZoetropeLoadMotionModel from models/animatediff_models"
+_MOTION_LORA_HOME = "load it with ZoetropeMotionLora from models/animatediff_motion_lora"
+_LORA_HOME = "load it with the core node Load LoRA (LoraLoader) from models/loras"
+_CONTROL_HOME = "load it with the core node Load ControlNet Model from models/controlnet"
+_LATER_MODEL = "this release loads motion modules v1, v2 and v3, choose one of those"
+_LATER_LORA = "this release reads MotionLoRAs in the original layout, choose one of those"
+
+_MODULES = r"motion_modules\.\d+\."
+_CONTROL_KEYS = r"^controlnet_cond_embedding\.|^controlnet_(down_blocks|mid_block)\.|^input_hint_block\."
+
+MOTION_MODULE = FileKind(
+    rf"^(down_blocks|mid_block|up_blocks)\..*{_MODULES}temporal_transformer\.", "a motion module", _MODEL_HOME
+)
+MOTION_LORA = FileKind(_MODULES + r"temporal_transformer\..*_lora\.", "a MotionLoRA", _MOTION_LORA_HOME)
+
+# The first row that matches names the file, so a kind stands before the kinds whose keys it also has.
+KINDS = (
+    FileKind(_CONTROL_KEYS, "a SparseCtrl encoder", f"its home is models/controlnet; {_LATER_MODEL}", also=_MODULES),
+    FileKind(r"qkv_merge|^pose_encoder|^encoder_down_", "a CameraCtrl encoder", _LATER_MODEL),
+    FileKind("lora_unet_.*motion_modules", "a MotionLoRA in kohya's layout", _LATER_LORA),
+    MOTION_LORA,
+    FileKind(_MODULES + r".*[._]lora[._]", "a MotionLoRA in diffusers' layout", _LATER_LORA),
+    FileKind(r"attentions\..*processor\..*_lora\.", "a domain adapter or another LoRA of image layers", _LORA_HOME),
+    FileKind(r"^lora_(unet|te\d?)_|[._]lora[._](A|B|up|down)\b", "an ordinary LoRA", _LORA_HOME),
+    FileKind("^img_encoder", "an AnimateLCM-I2V motion module", _LATER_MODEL, also=_MODULES),
+    FileKind(r"^conv_in\.weight \(\d+, 9,", "a PIA motion module", _LATER_MODEL, also=_MODULES),
+    FileKind("FancyVideo", "a FancyVideo motion module", _LATER_MODEL, also=_MODULES),
+    FileKind(r"temporal_attentions\.\d+\.", "a HotshotXL motion module", _LATER_MODEL),
+    FileKind(_MODULES + "transformer_blocks", "a motion module in diffusers' layout", _LATER_MODEL),
+    FileKind(
+        # Training checkpoints have no positions either, but carry the UNet they were trained with.
+        MOTION_MODULE.pattern,
+        "an AnimateLCM motion module",
+        _LATER_MODEL,
+        without=r"pos_encoder\.pe|\.resnets\.",
+    ),
+    MOTION_MODULE,
+    FileKind(
+        r"^(model\.diffusion_model|cond_stage_model|first_stage_model)\.",
+        "an ordinary Stable Diffusion checkpoint",
+        "load it with the core node Load Checkpoint from models/checkpoints",
+    ),
+    FileKind(rf"{_CONTROL_KEYS}|^control_model\.|^zero_convs\.", "a ControlNet", _CONTROL_HOME),
+    FileKind(r"^(adapter\.)?body\.\d+\.(in_conv|block1)\.", "a T2I-Adapter", _CONTROL_HOME),
+    FileKind(
+        r"^(input_blocks|diffusion_model|time_embedding)\.|^down_blocks\..*\.resnets\.",
+        "a diffusion model without motion modules",
+        "load it with the core node Load Diffusion Model from models/diffusion_models",
+    ),
+    FileKind(
+        r"^(encoder|decoder)\.(down|up|mid|conv_in)|^(post_)?quant_conv\.",
+        "a VAE",
+        "load it with the core node Load VAE from models/vae",
+    ),
+    FileKind(
+        r"text_model\.encoder\.",
+        "a text encoder",
+        "load it with the core node Load CLIP from models/text_encoders",
+    ),
+)
+
+
+def require_kind(entries: Mapping[str, object], wanted: FileKind) -> None:
+    """Refuse a file of another kind.
+
+    Args:
+        entries: what `unwrap` returned.
+        wanted: a row of `KINDS`.
+
+    Raises:
+        MotionFileError: the file is of another kind, or of none that is known.
+    """
+    lines = "\n".join(f"{name} {_shape(value)}" for name, value in entries.items())
+    kind = next((kind for kind in KINDS if kind.matches(lines)), None)
+    if kind is None:
+        raise MotionFileError(
+            f"this file is not {wanted.what} and of no known kind (its first entry is '{next(iter(entries))}'); "
+            f"choose {wanted.what}."
+        )
+    if kind is not wanted:
+        raise MotionFileError(f"this file is {kind.what}; {kind.cure}.")
+
+
+def _shape(value: object) -> str:
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else "()"

@@ -1,0 +1,165 @@
+"""Motion modules: transformers over time that follow blocks of an image UNet.
+
+Shape letters: B = chunks (conditionings in one call), F = frames, C = channels, H and W = latent height and width,
+P = H * W pixels, N = sequences over time.
+"""
+
+from typing import Any
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from .attention import Attention, TemporalAttention
+from .feed_forward import EXPANSION, FeedForward
+from .spec import GROUPS, MotionSpec, Place
+
+# CUDA allows 65,535 blocks along y and z of a launch, and attention kernels put batch * heads there:
+# more fails with "invalid configuration argument". Clips of 512 x 512 pixels with CFG already reach 65,536.
+MAX_BATCH_HEADS = 65_535
+
+# Numbers in the feed-forward's largest intermediate in one pass (256 MiB in fp16), so that its memory does not
+# grow with the resolution while each matrix product still fills a GPU.
+MAX_EXPANDED = 2**27
+
+
+def sequences_per_pass(frames: int, channels: int, heads: int) -> int:
+    """How many sequences go through the transformer at once.
+
+    Args:
+        frames: F.
+        channels: C.
+        heads: attention heads.
+
+    Returns:
+        N, at least 1, within `MAX_BATCH_HEADS` and `MAX_EXPANDED`.
+    """
+    return max(1, min(MAX_BATCH_HEADS // heads, MAX_EXPANDED // (frames * EXPANSION * channels)))
+
+
+class MotionModule(nn.Module):
+    """x + proj_out(transformer(proj_in(norm(x)))), the transformer working along the frames of each pixel.
+
+    Args:
+        channels: C.
+        spec: heads, attentions and frames.
+        operations: namespace with Linear, LayerNorm and GroupNorm taking ``device`` and ``dtype``.
+        attention: takes q, k and v of (N, heads, F, C / heads) and returns the same shape.
+        device: of the weights.
+        dtype: of the weights.
+        max_sequences: bound on N in one pass; None is `sequences_per_pass`. It changes memory, not results.
+
+    Source:
+        Guo et al. 2023, "AnimateDiff", section 4.2; guoyww/AnimateDiff ``motion_module.py``,
+        ``TemporalTransformer3DModel``.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        spec: MotionSpec,
+        operations: Any,
+        attention: Attention,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        max_sequences: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.heads = spec.heads
+        self.max_frames = spec.max_frames
+        self.max_sequences = max_sequences
+        self.norm = operations.GroupNorm(GROUPS, channels, eps=1e-6, device=device, dtype=dtype)
+        self.proj_in = operations.Linear(channels, channels, device=device, dtype=dtype)
+        self.attentions = nn.ModuleList(
+            TemporalAttention(channels, spec.heads, spec.max_frames, operations, attention, device, dtype)
+            for _ in range(spec.attentions)
+        )
+        self.feed_forward = FeedForward(channels, operations, device, dtype)
+        self.proj_out = operations.Linear(channels, channels, device=device, dtype=dtype)
+
+    def forward(self, x: Tensor, frames: int, scale: float = 1.0, effect: float = 1.0) -> Tensor:
+        """Let the frames of each chunk see each other.
+
+        Args:
+            x: (B * F, C, H, W), all frames of one chunk, then the next; any memory format, which is kept.
+            frames: F, of one chunk.
+            scale: factor of the keys of each attention; more makes more motion.
+            effect: blend of input (0) and output (1); 0 returns ``x`` itself.
+
+        Returns:
+            (B * F, C, H, W).
+
+        Raises:
+            ValueError: more frames than positions, or a batch that is no multiple of ``frames``.
+        """
+        if effect == 0:
+            return x
+        self._check(x.shape[0], frames)
+        batch, channels, height, width = x.shape
+        clips = (batch // frames, frames, channels, height * width)
+        pixels, normed = x.reshape(clips), self.norm(x).reshape(clips)  # views, in channels-last too
+        limit = self.max_sequences or sequences_per_pass(frames, channels, self.heads)
+        step = max(1, limit // clips[0])
+        if step >= clips[-1]:
+            return self._animate(pixels, normed, scale, effect).reshape(x.shape)
+        animated = torch.empty_like(pixels)
+        for start in range(0, clips[-1], step):
+            part = (..., slice(start, start + step))
+            animated[part] = self._animate(pixels[part], normed[part], scale, effect)
+        return animated.reshape(x.shape)
+
+    def _animate(self, pixels: Tensor, normed: Tensor, scale: float, effect: float) -> Tensor:
+        """Some pixels of all chunks: the layout changes once on the way in, and once in the sum on the way out."""
+        x = self.proj_in(rearrange(normed, "b f c p -> (b p) f c"))
+        for attention in self.attentions:
+            x = attention(x, scale)
+        x = self.proj_out(self.feed_forward(x))
+        return torch.add(pixels, rearrange(x, "(b p) f c -> b f c p", b=pixels.shape[0]), alpha=effect)
+
+    def _check(self, batch: int, frames: int) -> None:
+        if frames > self.max_frames:
+            raise ValueError(
+                f"This motion module takes at most {self.max_frames} frames at once and got {frames}; "
+                f"add Context Windows with a context_length of at most {self.max_frames}."
+            )
+        if batch % frames:
+            raise ValueError(
+                f"A batch of {batch} latents is no whole number of clips of {frames} frames; "
+                "remove the node that splits the batch, or let it split into whole clips."
+            )
+
+
+class MotionNetwork(nn.Module):
+    """All motion modules of one file; it holds weights and no state of a run.
+
+    Args:
+        spec: from `read_motion_checkpoint`.
+        operations: namespace with Linear, LayerNorm and GroupNorm taking ``device`` and ``dtype``.
+        attention: takes q, k and v of (N, heads, F, C / heads) and returns the same shape.
+        device: of the weights.
+        dtype: of the weights; positional encodings are float32 until a state dict is assigned.
+        max_sequences: see `MotionModule`.
+    """
+
+    def __init__(
+        self,
+        spec: MotionSpec,
+        operations: Any = nn,
+        attention: Attention = scaled_dot_product_attention,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        max_sequences: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.sites = nn.ModuleDict(
+            {
+                site.name: MotionModule(site.channels, spec, operations, attention, device, dtype, max_sequences)
+                for site in spec.sites
+            }
+        )
+
+    def module_at(self, place: Place, index: int) -> MotionModule | None:
+        """The motion module that follows a UNet block, or None where there is none."""
+        return getattr(self.sites, f"{place}_{index}", None)

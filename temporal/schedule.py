@@ -1,0 +1,128 @@
+"""Values over time: a schedule string becomes one number per frame of a clip of any length.
+
+``0: 1.0, 16: 0.2 ease_in_out, -1: 0`` holds a value at each key and interpolates between keys.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+
+EXAMPLE = "0: 1.0, 16: 0.2 ease_in_out, -1: 0"
+
+# How far the value has moved (0 to 1) when the fraction u of the way between two keys has passed.
+EASINGS: dict[str, Callable[[float], float]] = {
+    "linear": lambda u: u,
+    "ease_in": lambda u: u * u,
+    "ease_out": lambda u: 1 - (1 - u) ** 2,
+    "ease_in_out": lambda u: (1 - math.cos(math.pi * u)) / 2,
+    "hold": lambda u: 0.0,
+}
+
+
+@dataclass(frozen=True)
+class ValueKey:
+    """One key of a schedule.
+
+    Attributes:
+        at: frame number (negative counts from the end, -1 is the last frame), or position in the clip from 0 to 1.
+        is_position: whether ``at`` is a position.
+        value: value at the key.
+        easing: one of EASINGS, the way from this key to the next.
+    """
+
+    at: float
+    is_position: bool
+    value: float
+    easing: str = "linear"
+
+    def frame(self, total_frames: int) -> float:
+        """Frame number of the key in a clip; between frames for a position, outside the clip where it says so."""
+        if self.is_position:
+            return self.at * (total_frames - 1)
+        return self.at if self.at >= 0 else total_frames + self.at
+
+
+@dataclass(frozen=True)
+class ValueSchedule:
+    """Keys of a schedule in the order in which they were written."""
+
+    keys: tuple[ValueKey, ...]
+
+    def at(self, total_frames: int) -> list[float]:
+        """Value of every frame.
+
+        Args:
+            total_frames: frames of the clip.
+
+        Returns:
+            One value per frame: interpolated between neighbouring keys by the earlier key's easing, the first
+            key's value before it and the last key's after it. Of two keys at one frame the later written counts.
+        """
+        placed = {key.frame(total_frames): key for key in self.keys}
+        frames = sorted(placed)
+        return [_value_at(frame, frames, [placed[f] for f in frames]) for frame in range(total_frames)]
+
+    def is_always(self, value: float) -> bool:
+        """Whether every frame of every clip has this value."""
+        return all(key.value == value for key in self.keys)
+
+
+def _value_at(frame: int, key_frames: list[float], keys: list[ValueKey]) -> float:
+    after = bisect_right(key_frames, frame)
+    if after == 0:
+        return keys[0].value
+    start = keys[after - 1]
+    if after == len(keys):
+        return start.value
+    passed = (frame - key_frames[after - 1]) / (key_frames[after] - key_frames[after - 1])
+    return start.value + (keys[after].value - start.value) * EASINGS[start.easing](passed)
+
+
+def parse_value_schedule(text: str) -> ValueSchedule:
+    """Read a schedule string.
+
+    Args:
+        text: ``key: value [easing]`` pieces separated by commas or line breaks. A key is a frame number, a negative
+            number counting from the end, or with a decimal point a position from 0.0 (first frame) to 1.0 (last).
+            The easing shapes the way to the next key: linear, ease_in, ease_out, ease_in_out, hold.
+
+    Returns:
+        The schedule, equal and of equal hash for equal keys.
+
+    Raises:
+        ValueError: a piece cannot be read; the sentence names it and shows an example.
+
+    Source:
+        Easings: u^2, 1 - (1 - u)^2 and (1 - cos(pi u)) / 2, the usual quadratic and cosine curves, which
+        ComfyUI-Advanced-ControlNet's keyframe interpolation uses as well.
+    """
+    pieces = [piece.strip() for piece in text.replace("\n", ",").split(",")]
+    keys = tuple(_parse_key(piece) for piece in pieces if piece)
+    if not keys:
+        raise ValueError(f"The value schedule is empty; write for example '{EXAMPLE}'.")
+    return ValueSchedule(keys)
+
+
+def _parse_key(piece: str) -> ValueKey:
+    where, colon, rest = (part.strip() for part in piece.partition(":"))
+    words = rest.split()
+    if not colon or not 1 <= len(words) <= 2:
+        raise _unreadable(piece, "is not 'frame: value' or 'frame: value easing'")
+    easing = words[1] if len(words) == 2 else "linear"
+    if easing not in EASINGS:
+        raise _unreadable(piece, f"has the unknown easing '{easing}' (known: {', '.join(EASINGS)})")
+    is_position = "." in where
+    try:
+        at, value = float(where) if is_position else int(where), float(words[0])
+    except ValueError:
+        raise _unreadable(piece, "needs a frame number before the colon and a number after it") from None
+    if is_position and not 0 <= at <= 1:
+        raise _unreadable(piece, "has a position outside 0.0 to 1.0 (frame numbers are written without a point)")
+    if not math.isfinite(value):
+        raise _unreadable(piece, "needs a finite value")
+    return ValueKey(at, is_position, value, easing)
+
+
+def _unreadable(piece: str, why: str) -> ValueError:
+    return ValueError(f"Schedule piece '{piece}' {why}; write for example '{EXAMPLE}'.")

@@ -1,0 +1,77 @@
+"""The public node contract: ids, inputs, types and outputs are for ever; every socket explains itself."""
+
+import asyncio
+import importlib.util
+import inspect
+import json
+import sys
+
+import pytest
+
+from pack import ROOT
+
+GOLDEN = ROOT / "tests" / "golden" / "nodes.json"
+FILE_INPUTS = {"motion_model", "motion_lora"}
+
+
+def load_nodes():
+    """Load the pack the way ComfyUI does: by file, then comfy_entrypoint, on_load and get_node_list."""
+    name = "zoetrope_as_custom_node"
+    spec = importlib.util.spec_from_file_location(name, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    extension = asyncio.run(module.comfy_entrypoint())
+    asyncio.run(extension.on_load())
+    return asyncio.run(extension.get_node_list())
+
+
+NODES = load_nodes()
+every_node = pytest.mark.parametrize("node", NODES, ids=lambda node: node.__name__)
+
+
+def contract(node) -> dict:
+    schema = node.GET_SCHEMA()
+    inputs = []
+    for socket in schema.inputs:
+        row = {"id": socket.id, "type": socket.get_io_type(), "optional": socket.optional}
+        if getattr(socket, "default", None) is not None:
+            row["default"] = socket.default
+        if getattr(socket, "options", None) and socket.id not in FILE_INPUTS:
+            row["options"] = list(socket.options)
+        inputs.append(row)
+    return {"inputs": inputs, "outputs": [socket.get_io_type() for socket in schema.outputs]}
+
+
+@every_node
+def test_execute_takes_exactly_the_declared_inputs(node):
+    assert [i.id for i in node.GET_SCHEMA().inputs] == list(inspect.signature(node.execute).parameters)
+
+
+@every_node
+def test_optional_inputs_have_defaults_because_api_prompts_get_none_from_the_server(node):
+    parameters = inspect.signature(node.execute).parameters
+    for socket in node.GET_SCHEMA().inputs:
+        assert (parameters[socket.id].default is not inspect.Parameter.empty) == socket.optional, socket.id
+
+
+@every_node
+def test_every_socket_explains_itself(node):
+    schema = node.GET_SCHEMA()
+    assert schema.description and schema.search_aliases and schema.category.startswith("Zoetrope/")
+    assert [s.id for s in [*schema.inputs, *schema.outputs] if not s.tooltip] == []
+
+
+@every_node
+def test_node_has_a_help_page_and_a_place_in_a_workflow(node):
+    name = node.GET_SCHEMA().node_id
+    assert (ROOT / "web" / "docs" / f"{name}.md").exists()
+    for folder in (ROOT / "workflows", ROOT / "workflows" / "api"):
+        assert any(f'"{name}"' in path.read_text(encoding="utf-8") for path in folder.glob("*.json")), folder
+
+
+def test_published_contract_is_unchanged(request):
+    now = {node.GET_SCHEMA().node_id: contract(node) for node in NODES}
+    if request.config.getoption("--update-contract"):
+        GOLDEN.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
+    assert now == json.loads(GOLDEN.read_text(encoding="utf-8"))

@@ -1,0 +1,156 @@
+"""Real ComfyUI classes at toy size: an SD1.5-shaped UNet, ControlNet and T2I-Adapter that sample in milliseconds.
+
+Weights are seeded, so two calls with the same seed give equal networks. Width is 32 channels instead of 320 and
+one channel multiplier, but blocks, attention places and key names are those of SD1.5 (12 input blocks, 12 output
+blocks, no transformers in the last level). Latents of 16x16 leave 2x2 pixels in the deepest level.
+
+Shapes: F = frames (batch axis), C = 4 latent channels, T = prompt tokens, D = context width.
+"""
+
+import comfy.cldm.cldm
+import comfy.controlnet
+import comfy.model_base
+import comfy.model_patcher
+import comfy.ops
+import comfy.sample
+import comfy.samplers
+import comfy.supported_models
+import comfy.t2i_adapter.adapter
+import torch
+
+CPU = torch.device("cpu")
+WIDTH = 32
+CONTEXT = 16
+SIZE = 16
+ALL_BLOCKS = {
+    "image_size": 32,
+    "use_spatial_transformer": True,
+    "legacy": False,
+    "adm_in_channels": None,
+    "dtype": torch.float32,
+    "in_channels": 4,
+    "model_channels": WIDTH,
+    "num_res_blocks": [2, 2, 2, 2],
+    "channel_mult": [1, 1, 1, 1],
+    "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0],
+    "transformer_depth_middle": 1,
+    "transformer_depth_output": [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0],
+    "use_linear_in_transformer": False,
+    "context_dim": CONTEXT,
+    "num_heads": 8,
+}
+
+
+def toy_sd15_unet_config(dtype=torch.float32) -> dict:
+    """UNet configuration with every site of SD1.5 at 32 channels."""
+    return {
+        **ALL_BLOCKS,
+        "dtype": dtype,
+        "out_channels": 4,
+        "use_checkpoint": False,
+        "use_temporal_attention": False,
+        "use_temporal_resblock": False,
+    }
+
+
+def fill(module: torch.nn.Module, seed: int) -> torch.nn.Module:
+    """Give every parameter a seeded value that keeps activations near 1 (ComfyUI leaves them uninitialised)."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, weight in module.named_parameters():
+            value = torch.randn(weight.shape, generator=generator)
+            if weight.ndim > 1:
+                value /= weight[0].numel() ** 0.5
+            else:
+                value = value * 0.1 + (1.0 if name.endswith("weight") else 0.0)
+            weight.copy_(value.to(weight.dtype))
+    return module.eval().requires_grad_(False)
+
+
+def toy_model_patcher(
+    seed: int = 0, split_conds: bool = False, dtype=torch.float32
+) -> comfy.model_patcher.ModelPatcher:
+    """A MODEL on the CPU: real BaseModel, real UNetModel, real model_sampling.
+
+    Args:
+        seed: seed of the weights.
+        split_conds: claim to need endless memory, so that ComfyUI runs cond and uncond in separate UNet calls.
+        dtype: storage type of the weights.
+    """
+    model = comfy.model_base.BaseModel(comfy.supported_models.SD15(toy_sd15_unet_config(dtype)), device=CPU)
+    fill(model, seed)
+    if split_conds:
+        model.memory_required = lambda *args, **kwargs: 2.0**80
+    return comfy.model_patcher.CoreModelPatcher(model, load_device=CPU, offload_device=CPU)
+
+
+def toy_controlnet(seed: int = 1) -> comfy.controlnet.ControlNet:
+    """A CONTROL_NET with the encoder of the toy UNet and zero-convs that are not zero."""
+    network = comfy.cldm.cldm.ControlNet(
+        **{key: value for key, value in ALL_BLOCKS.items() if key != "transformer_depth_output"},
+        hint_channels=3,
+        device=CPU,
+        operations=comfy.ops.disable_weight_init,
+    )
+    return comfy.controlnet.ControlNet(fill(network, seed), load_device=CPU)
+
+
+def toy_t2i_adapter(seed: int = 2) -> comfy.controlnet.T2IAdapter:
+    """A T2I-Adapter as CONTROL_NET for the toy UNet."""
+    network = comfy.t2i_adapter.adapter.Adapter(
+        channels=[WIDTH] * 4, nums_rb=2, cin=3 * 64, ksize=1, sk=True, use_conv=False, xl=False
+    )
+    return comfy.controlnet.T2IAdapter(fill(network, seed), 3, 8, "nearest-exact", device=CPU)
+
+
+def conditioning(seed: int = 3, tokens: int = 4, frames: int = 1, **options) -> list:
+    """CONDITIONING of one entry: (frames, tokens, D) random prompt tokens and the options of the entry."""
+    generator = torch.Generator().manual_seed(seed)
+    return [[torch.randn((frames, tokens, CONTEXT), generator=generator), dict(options)]]
+
+
+def hints(frames: int, size: int = SIZE * 8, seed: int = 4) -> torch.Tensor:
+    """IMAGE batch (frames, size, size, 3) in which every frame is different."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand((frames, size, size, 3), generator=generator)
+
+
+def noise_for(frames: int, size: int = SIZE, seed: int = 5) -> torch.Tensor:
+    """Latent noise (frames, 4, size, size)."""
+    return torch.randn((frames, 4, size, size), generator=torch.Generator().manual_seed(seed))
+
+
+def sample(model, positive=None, negative=None, *, frames=8, steps=2, cfg=2.0, sampler="euler", **options):
+    """Run core's KSampler path on an empty latent and return (frames, 4, SIZE, SIZE)."""
+    noise = options.pop("noise", None)
+    noise = noise_for(frames) if noise is None else noise
+    return comfy.sample.sample(
+        model,
+        noise,
+        steps,
+        cfg,
+        sampler,
+        options.pop("scheduler", "normal"),
+        conditioning() if positive is None else positive,
+        conditioning(seed=6) if negative is None else negative,
+        options.pop("latent", torch.zeros_like(noise)),
+        disable_pbar=True,
+        seed=1,
+        **options,
+    )
+
+
+def guided_sample(guider, *, frames=8, steps=2, scheduler="normal", sampler="euler", **options):
+    """Run any core guider (CFGGuider, DualCFGGuider, BasicGuider) on an empty latent."""
+    noise = noise_for(frames)
+    model = guider.model_patcher
+    sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, steps)
+    return guider.sample(
+        noise,
+        torch.zeros_like(noise),
+        comfy.samplers.sampler_object(sampler),
+        sigmas,
+        disable_pbar=True,
+        seed=1,
+        **options,
+    )

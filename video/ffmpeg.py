@@ -1,0 +1,131 @@
+"""One ffmpeg process: found, started without a shell, drained, and never left behind."""
+
+import os
+import shutil
+import subprocess
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from threading import Thread
+
+try:
+    import imageio_ffmpeg
+except ImportError:
+    imageio_ffmpeg = None
+
+COMMON = ("-hide_banner", "-loglevel", "error", "-nostdin", "-y")
+POLL_SECONDS = 0.1
+CURE = "run 'pip install imageio-ffmpeg' with ComfyUI's Python, or set IMAGEIO_FFMPEG_EXE to an ffmpeg program"
+
+
+class VideoError(ValueError):
+    """A clip could not be written; the message is one sentence for the user."""
+
+
+def find_ffmpeg() -> str:
+    """Return the ffmpeg program: the one IMAGEIO_FFMPEG_EXE names, else imageio-ffmpeg's.
+
+    Raises:
+        VideoError: there is none; the sentence says how to get one.
+    """
+    named = os.environ.get("IMAGEIO_FFMPEG_EXE")
+    if named:
+        found = shutil.which(named)
+        if found is None:
+            raise VideoError(f"IMAGEIO_FFMPEG_EXE names {named!r}, which is not a program: correct or unset it.")
+        return found
+    if imageio_ffmpeg is None:
+        raise VideoError(f"ffmpeg is needed to write videos and imageio-ffmpeg is not installed: {CURE}.")
+    try:
+        return imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise VideoError(f"ffmpeg is needed to write videos and none was found: {CURE}.") from error
+
+
+class FfmpegProcess:
+    """A running ffmpeg. Its stderr is drained by a thread, so that neither side can block the other for ever."""
+
+    def __init__(self, arguments: Sequence[str], name: str, piped: bool):
+        """Start ffmpeg.
+
+        Args:
+            arguments: everything after the common options; no shell sees them.
+            name: what is being written, for the error sentence.
+            piped: whether ``write`` will feed its standard input.
+        """
+        self._name = name
+        try:
+            self._process = subprocess.Popen(
+                [find_ffmpeg(), *COMMON, *arguments],
+                stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        except OSError as error:
+            raise VideoError(f"ffmpeg could not be started ({error}): {CURE}.") from error
+        self._last_lines: deque[str] = deque(maxlen=3)
+        self._drain = Thread(target=self._read_stderr, name="zoetrope-ffmpeg-stderr", daemon=True)
+        self._drain.start()
+
+    def write(self, data: memoryview) -> None:
+        """Feed bytes; blocks while the pipe is full, which is what bounds the memory.
+
+        Raises:
+            VideoError: ffmpeg has stopped; the sentence holds its last lines.
+        """
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(data)
+        except OSError as error:
+            raise self._failure() from error
+
+    def finish(self, check: Callable[[], None]) -> None:
+        """End the input and wait.
+
+        Args:
+            check: called while waiting; what it raises ends the wait, and the caller then kills.
+
+        Raises:
+            VideoError: ffmpeg ended with an error.
+        """
+        try:
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+        except OSError as error:
+            raise self._failure() from error
+        check()
+        while self._is_running():
+            check()
+        if self._process.returncode != 0:
+            raise self._failure()
+        self._drain.join()
+
+    def kill(self) -> None:
+        """End the process if it still runs, and reap it."""
+        self._process.kill()
+        self._process.wait()
+        self._drain.join()
+        if self._process.stdin is not None:
+            with suppress(OSError):  # bytes that the dead process never read
+                self._process.stdin.close()
+
+    def _is_running(self) -> bool:
+        try:
+            self._process.wait(POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            return True
+        return False
+
+    def _read_stderr(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as stream:
+            for line in stream:
+                text = line.decode("utf-8", "replace").strip()
+                if text:
+                    self._last_lines.append(text[:300])
+
+    def _failure(self) -> VideoError:
+        self.kill()
+        said = "; ".join(self._last_lines) or "it gave no reason"
+        return VideoError(f"ffmpeg stopped with code {self._process.returncode} while writing {self._name}: {said}.")
