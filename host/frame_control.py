@@ -132,7 +132,9 @@ class FrameControl(ControlBase):
         if frames is None:
             return tuple(range(chunk)), chunk
         if len(frames) != chunk:
-            self._tell(f"ControlNet got {chunk} frames for a window of {len(frames)}; hints are used from the first on.")
+            self._tell(
+                f"ControlNet got {chunk} frames for a window of {len(frames)}; hints are used from the first on."
+            )
             return tuple(range(chunk)), chunk
         return frames, total_frames(transformer_options) or max(frames) + 1
 

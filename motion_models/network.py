@@ -111,7 +111,8 @@ class MotionModule(nn.Module):
 
     def _animate(self, pixels: Tensor, normed: Tensor, scale: float, effect: float) -> Tensor:
         """Some pixels of all chunks: the layout changes once on the way in, and once in the sum on the way out."""
-        x = self.proj_in(rearrange(normed, "b f c p -> (b p) f c"))
+        # With one chunk the rearranged tensor is a view, which a linear layer would multiply pixel by pixel.
+        x = self.proj_in(rearrange(normed, "b f c p -> (b p) f c").contiguous())
         for attention in self.attentions:
             x = attention(x, scale)
         x = self.proj_out(self.feed_forward(x))

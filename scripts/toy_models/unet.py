@@ -18,8 +18,8 @@ PREFIX = "model.diffusion_model."
 WITH_ATTENTION = (1, 2, 4, 5, 7, 8)
 # Share of the skip connection in the signal, per output block; the rest comes from below.
 SKIP_SHARE = (0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.12, 0.0, 0.0, 0.0, 0.0)
-TEXTURE = 0.02
-PROMPT = 0.02
+TEXTURE = 0.005
+PROMPT = 0.002
 
 
 def _one(kernel_value: float = 1.0) -> torch.Tensor:

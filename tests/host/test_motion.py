@@ -85,7 +85,7 @@ def test_percent_range_limits_the_steps(model, motion):
     never = toy.sample(animate(model, motion, schedule="use_existing", start_percent=0.999, end_percent=0.9995))
     plain = toy.sample(model)
     assert torch.equal(never, plain)
-    assert relative_error(late, plain) > 1e-3
+    assert relative_error(late, plain) > 1e-5  # the last of two steps only, where the noise is almost gone
     assert relative_error(late, full) > 1e-3
 
 
