@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .convert import convert_module, incomplete
 from .errors import MotionFileError
-from .families import Base, Family, find_family
+from .families import BASE_TITLES, Base, Family, find_family
 from .identify import MOTION_MODULE, require_kind
 from .keys import ORIGINAL, KeyTable, module_name, unet_block
 from .spec import GROUPS, MotionSpec, Site
@@ -86,7 +86,7 @@ def _recognise(modules: Mapping[Place, Module], positions: int | None) -> tuple[
     base = BASES.get(levels)
     family = base and find_family(base, middle, positions)
     if not family:
-        what = "for SDXL" if base == "sdxl" else f"for a UNet of {levels} resolution levels"
+        what = f"for {BASE_TITLES[base]}" if base else f"for a UNet of {levels} resolution levels"
         raise MotionFileError(
             f"this file is a motion module {what}; this release loads motion modules v1, v2 and v3 for SD1.5, "
             "choose one of those."

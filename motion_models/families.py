@@ -5,6 +5,8 @@ from typing import Literal
 
 Base = Literal["sd15", "sdxl"]
 
+BASE_TITLES: dict[Base, str] = {"sd15": "SD1.5", "sdxl": "SDXL"}
+
 
 @dataclass(frozen=True)
 class Family:

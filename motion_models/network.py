@@ -156,7 +156,9 @@ class MotionNetwork(nn.Module):
         self.spec = spec
         self.sites = nn.ModuleDict(
             {
-                site.name: MotionModule(site.channels, spec, operations, attention, device, dtype, max_sequences)
+                f"{site.place}_{site.index}": MotionModule(
+                    site.channels, spec, operations, attention, device, dtype, max_sequences
+                )
                 for site in spec.sites
             }
         )

@@ -3,12 +3,17 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from .families import Family
+from .families import BASE_TITLES, Family
 
 Place = Literal["input", "middle", "output"]
 
 HEADS = 8  # attention heads of every published motion module; weights do not tell it
 GROUPS = 32  # of the GroupNorm of every motion module
+
+
+def site_key(place: Place, index: int) -> str:
+    """Start of a motion module's names in our state dict, such as ``sites.input_1``."""
+    return f"sites.{place}_{index}"
 
 
 @dataclass(frozen=True)
@@ -26,14 +31,9 @@ class Site:
     channels: int
 
     @property
-    def name(self) -> str:
-        """Name of the module inside ``MotionNetwork.sites``, such as ``input_1``."""
-        return f"{self.place}_{self.index}"
-
-    @property
     def key(self) -> str:
-        """Start of the module's keys in our state dict, such as ``sites.input_1``."""
-        return f"sites.{self.name}"
+        """Start of the module's names in our state dict."""
+        return site_key(self.place, self.index)
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ class MotionSpec:
 def describe(spec: MotionSpec) -> tuple[str, ...]:
     """Lines of text about a motion model, for logs and info panels."""
     family = spec.family
+    statistics = "all frames" if family.norms_across_frames else "each frame"
     return (
-        f"{family.title} for {family.base.upper()}: {len(spec.sites)} motion modules, {spec.parameters:,} weights",
-        f"at most {spec.max_frames} frames at once, {family.advised_frames} advised",
+        f"{family.title} for {BASE_TITLES[family.base]}: {len(spec.sites)} motion modules, {spec.parameters:,} weights",
+        f"at most {spec.max_frames} frames at once, {family.advised_frames} advised, "
+        f"about {family.advised_size} x {family.advised_size} pixels",
         f"beta schedule {family.beta_schedule}, {family.advised_sampler} + {family.advised_scheduler}, "
-        f"{family.advised_steps} steps, cfg {family.advised_cfg:g}, about {family.advised_size} x "
-        f"{family.advised_size} pixels",
-        f"GroupNorm of the UNet's ResBlocks {'across' if family.norms_across_frames else 'per'} frame"
-        f"{'s' if family.norms_across_frames else ''}",
+        f"{family.advised_steps} steps, cfg {family.advised_cfg:g}",
+        f"GroupNorm statistics of the UNet's ResBlocks over {statistics}",
     )

@@ -26,8 +26,7 @@ def unwrap(content: object) -> dict[str, object]:
     """
     if not isinstance(content, Mapping):
         raise MotionFileError(
-            f"this file holds a {type(content).__name__} and no weights; choose a motion model file such as "
-            "mm_sd_v15_v2.ckpt from models/animatediff_models."
+            f"this file holds a {type(content).__name__} and no named weights; choose a .safetensors or .ckpt file."
         )
     for wrapper in WRAPPERS:
         inner = content.get(wrapper)

@@ -7,7 +7,10 @@ blocks, no transformers in the last level). Latents of 16x16 leave 2x2 pixels in
 Shapes: F = frames (batch axis), C = 4 latent channels, T = prompt tokens, D = context width.
 """
 
+import inspect
+
 import comfy.cldm.cldm
+import comfy.context_windows as core
 import comfy.controlnet
 import comfy.model_base
 import comfy.model_patcher
@@ -17,6 +20,7 @@ import comfy.samplers
 import comfy.supported_models
 import comfy.t2i_adapter.adapter
 import torch
+from comfy.patcher_extension import WrappersMP
 
 CPU = torch.device("cpu")
 WIDTH = 32
@@ -84,6 +88,29 @@ def toy_model_patcher(
     return comfy.model_patcher.CoreModelPatcher(model, load_device=CPU, offload_device=CPU)
 
 
+def answer_with(model, function):
+    """A clone whose UNet is ``function(x, control, transformer_options) -> x``: for tests of what reaches it."""
+
+    def wrapper(executor, x, t, c_concat, c_crossattn, control, transformer_options, **kwargs):
+        return function(x, control, transformer_options)
+
+    model = model.clone()
+    model.add_wrapper_with_key(WrappersMP.APPLY_MODEL, "toy_answer", wrapper)
+    return model
+
+
+def watch(model, function):
+    """A clone that calls ``function(x, control, transformer_options)`` before every UNet call."""
+
+    def wrapper(executor, x, t, c_concat, c_crossattn, control, transformer_options, **kwargs):
+        function(x, control, transformer_options)
+        return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
+
+    model = model.clone()
+    model.add_wrapper_with_key(WrappersMP.APPLY_MODEL, "toy_watch", wrapper)
+    return model
+
+
 def toy_controlnet(seed: int = 1) -> comfy.controlnet.ControlNet:
     """A CONTROL_NET with the encoder of the toy UNet and zero-convs that are not zero."""
     network = comfy.cldm.cldm.ControlNet(
@@ -101,6 +128,14 @@ def toy_t2i_adapter(seed: int = 2) -> comfy.controlnet.T2IAdapter:
         channels=[WIDTH] * 4, nums_rb=2, cin=3 * 64, ksize=1, sk=True, use_conv=False, xl=False
     )
     return comfy.controlnet.T2IAdapter(fill(network, seed), 3, 8, "nearest-exact", device=CPU)
+
+
+def toy_control_lora(seed: int = 7) -> comfy.controlnet.ControlLora:
+    """A Control-LoRA for the toy UNet: it takes its encoder from the UNet when a run starts."""
+    network = toy_controlnet(seed).control_model.state_dict()
+    return comfy.controlnet.ControlLora(
+        {k: v for k, v in network.items() if k.startswith(("input_hint", "zero", "middle_block_out"))}
+    )
 
 
 def conditioning(seed: int = 3, tokens: int = 4, frames: int = 1, **options) -> list:
@@ -154,3 +189,24 @@ def guided_sample(guider, *, frames=8, steps=2, scheduler="normal", sampler="eul
         seed=1,
         **options,
     )
+
+
+def same(a, b):
+    """Equal but for the rounding of differently batched convolutions."""
+    return torch.allclose(a, b, rtol=0, atol=1e-5 * b.abs().max().item())
+
+
+def with_core_handler(model, schedule, fuse, length=3, overlap=1, stride=1, closed_loop=False, **options):
+    """A clone with core's own Context Windows; options that this ComfyUI lacks are left out."""
+    known = inspect.signature(core.IndexListContextHandler.__init__).parameters
+    model = model.clone()
+    model.model_options["context_handler"] = core.IndexListContextHandler(
+        core.get_matching_context_schedule(schedule),
+        core.get_matching_fuse_method(fuse),
+        length,
+        overlap,
+        stride,
+        closed_loop,
+        **{name: value for name, value in options.items() if name in known},
+    )
+    return model

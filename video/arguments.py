@@ -62,7 +62,8 @@ def _raw_frames(clip: Clip) -> list[str]:
 
 def _output(clip: Clip) -> list[str]:
     row = clip.format
-    return [*row.encoder(clip.quality), *row.container(clip.loop_count), "-f", row.muxer, _file(clip.target)]
+    encoder = [*row.encoder(clip.quality), "-pix_fmt", row.pixel_format]
+    return [*encoder, *row.container(clip.loop_count), "-f", row.muxer, _file(clip.target)]
 
 
 def _single_pass(clip: Clip) -> list[str]:

@@ -30,8 +30,8 @@ class VideoFormat:
         mime: media type.
         muxer: ffmpeg's name of the container; the file has a temporary extension while it is written.
         codec: short name for reports.
-        filters: ffmpeg filters from RGB to ``pixel_format``.
-        pixel_format: what the encoder receives.
+        filters: ffmpeg filters from RGB to what the encoder receives.
+        pixel_format: of what the encoder receives.
         encoder: arguments of the video encoder for a quality.
         container: arguments of the muxer for a loop count.
         quality: range and meaning of the quality number.
@@ -131,7 +131,7 @@ FORMATS: dict[str, VideoFormat] = {
             mime="image/webp",
             muxer="webp",
             codec="webp",
-            filters="format=bgra",
+            filters="null",
             pixel_format="bgra",
             # Not libwebp_anim: it merges equal frames, so that the file has fewer than the clip.
             encoder=lambda quality: ("-c:v", "libwebp", "-quality", str(quality)),

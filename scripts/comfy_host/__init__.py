@@ -13,7 +13,7 @@ from .install import TORCH, ensure_packages, ensure_user_packages, ensure_venv
 from .python import host_python
 from .source import DEFAULT_VERSION, SOURCES, ensure_comfyui
 
-__all__ = ["DEFAULT_VERSION", "PACK", "SOURCES", "Host", "SetupError", "ensure_host", "ensure_private_host"]
+__all__ = ["DEFAULT_VERSION", "HOME", "PACK", "SOURCES", "Host", "SetupError", "ensure_host", "ensure_private_host"]
 
 # Not resolved: a checkout that is linked into custom_nodes must be seen there.
 _SEEN_AT = Path(os.path.abspath(__file__)).parents[2]

@@ -9,7 +9,15 @@ from .weights import BOX, LATENTS, POINT, SIGNAL, Weights, mirror
 
 PREFIX = "control_model."
 # (layer, channels in, channels out, stride) of the hint block
-HINT = ((0, 3, 16, 1), (2, 16, 16, 1), (4, 16, 32, 2), (6, 32, 32, 1), (8, 32, 96, 2), (10, 96, 96, 1), (12, 96, 256, 2))
+HINT = (
+    (0, 3, 16, 1),
+    (2, 16, 16, 1),
+    (4, 16, 32, 2),
+    (6, 32, 32, 1),
+    (8, 32, 96, 2),
+    (10, 96, 96, 1),
+    (12, 96, 256, 2),
+)
 # Direction of white in latent space: the preview matrix' rows summed over the colours.
 WHITE = torch.tensor([0.9, 1.06, 0.17, -1.19])
 STRENGTH = 0.25

@@ -17,9 +17,9 @@ from .weights import SIGNAL, Weights, mirror
 HEADS = 8
 # Channel pairs of the positional encoding that turn once in 11 to 33 frames: smooth, and distinct over a window.
 SLOW = 2 * 10, 2 * 10 + C // HEADS
-SHARPNESS = 0.9
-BLEND = 0.06
-SWING = 0.03
+SHARPNESS = 1.3
+BLEND = 0.04
+SWING = 0.002
 STILL_SITE = "up_blocks.3.motion_modules.2"  # the last site sees what the UNet calls noise
 
 
@@ -50,7 +50,9 @@ def _attention(w: Weights, key: str, length: int, write_to: int) -> None:
 def _module(w: Weights, key: str, length: int) -> None:
     key = f"{key}.temporal_transformer"
     w.norm(f"{key}.norm", C)
-    w.linear(f"{key}.proj_in", C, C, gain=0.1)[: 2 * SIGNAL] = torch.eye(C)[: 2 * SIGNAL] * (torch.arange(2 * SIGNAL) < SIGNAL)[:, None]
+    w.linear(f"{key}.proj_in", C, C, gain=0.1)[: 2 * SIGNAL] = (
+        torch.eye(C)[: 2 * SIGNAL] * (torch.arange(2 * SIGNAL) < SIGNAL)[:, None]
+    )
     # Constant channels keep the layer norm's spread near one, so that it does not flatten the signal.
     bias = w[f"{key}.proj_in.bias"]
     bias[SLOW[1] :] = torch.where(torch.arange(C - SLOW[1]) % 2 == 0, 1.2, -1.2)

@@ -1,15 +1,18 @@
 """A small SD1.5 UNet: 320 channels on all four levels, the published key layout, a denoiser by construction.
 
-The wiring makes it predict eps = x - blur(x), scaled to unit spread by the last GroupNorm. That is a true denoiser
-for smooth images: the blur is the way down to the small feature maps and up again, the subtraction happens in the
-last skip connection.
+The wiring makes it predict eps = (x - blur(x)) / sigma, a true denoiser for smooth images: the blur is the way down to
+the small feature maps and up again, the subtraction happens in the last skip connection, and the last GroupNorm divides
+by a level that the time embedding writes into two channels of its group.
 """
 
 from __future__ import annotations
 
-import torch
+import math
 
-from .weights import BLUR, LATENTS, POINT, SIGNAL, Weights, carry, mirror
+import torch
+from torch import Tensor
+
+from .weights import BLUR, GROUP, LATENTS, POINT, SIGNAL, Weights, carry, mirror
 
 C = 320
 EMB = 4 * C
@@ -17,9 +20,14 @@ TEXT = 768
 PREFIX = "model.diffusion_model."
 WITH_ATTENTION = (1, 2, 4, 5, 7, 8)
 # Share of the skip connection in the signal, per output block; the rest comes from below.
-SKIP_SHARE = (0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.12, 0.0, 0.0, 0.0, 0.0)
-TEXTURE = 0.005
-PROMPT = 0.002
+SKIP_SHARE = (0.0, 0.0, 0.0, 0.9, 0.0, 0.0, 0.4, 0.0, 0.0, 0.0, 0.0)
+TEXTURE = 0.002
+PROMPT = 0.0006
+LIFT = 1.3  # the blur damps also what should stay: amplify on the way up
+# The level channels hold this many times the noise level, so that it outweighs what the signal measures.
+LEVEL = 10.0
+LEVEL_ROW = 20
+CALM = 50.0
 
 
 def _one(kernel_value: float = 1.0) -> torch.Tensor:
@@ -84,7 +92,46 @@ def _decoder(w: Weights, prefix: str) -> None:
         if block >= 3:
             transformer(w, f"{key}.1")
         if block in (2, 5, 8):
-            carry(w.conv(f"{key}.{1 if block == 2 else 2}.conv", C, C, 3), BLUR)
+            carry(w.conv(f"{key}.{1 if block == 2 else 2}.conv", C, C, 3), BLUR * LIFT)
+
+
+def _noise_level() -> Tensor:
+    """Return sigma / sqrt(sigma^2 + 1) of the 1000 training steps: the spread of the noise in the network's input.
+
+    Source: AnimateDiff's noise schedule, betas linear from 0.00085 to 0.012.
+    """
+    kept = torch.cumprod(1.0 - torch.linspace(0.00085, 0.012, 1000, dtype=torch.float64), 0)
+    return (1.0 - kept).sqrt()
+
+
+def _time_features(w: Weights, prefix: str) -> Tensor:
+    """What a ResBlock's time projection sees at each of the 1000 steps, (1000, 1280)."""
+    angle = torch.arange(1000)[:, None] * torch.exp(torch.arange(C // 2) * (-math.log(10000.0) / (C // 2)))
+    x = torch.cat((angle.cos(), angle.sin()), dim=1)
+    for layer in (0, 2):
+        x = torch.nn.functional.silu(
+            x @ w[f"{prefix}time_embed.{layer}.weight"].T + w[f"{prefix}time_embed.{layer}.bias"]
+        )
+    return x.double()
+
+
+def _write_noise_level(w: Weights, prefix: str) -> None:
+    """Make the last ResBlock put +level and -level into channels 8 and 9, by least squares on the time embedding."""
+    key = f"{prefix}output_blocks.11.0"
+    x = _time_features(w, prefix)
+    ridge = torch.eye(x.shape[1], dtype=torch.float64) * 1e-3
+    row = torch.linalg.solve(x.T @ x + ridge, x.T @ (_noise_level() * LEVEL)).float()
+    group = slice(LEVEL_ROW, LEVEL_ROW + GROUP)
+    for name in ("in_layers.2.weight", "emb_layers.1.weight"):
+        w[f"{key}.{name}"][group] = 0
+    w[f"{key}.emb_layers.1.weight"][LEVEL_ROW], w[f"{key}.emb_layers.1.weight"][LEVEL_ROW + 1] = row, -row
+    # A large constant pair fixes the spread of this norm group, so that the level passes it linearly.
+    bias = w[f"{key}.emb_layers.1.bias"]
+    bias[LEVEL_ROW + 2], bias[LEVEL_ROW + 3] = CALM, -CALM
+    out = w[f"{key}.out_layers.3.weight"]
+    for sign, target in ((1.0, SIGNAL), (-1.0, SIGNAL + 1)):
+        unscaled = sign * CALM * (2 / GROUP) ** 0.5
+        out[target, LEVEL_ROW], out[target, LEVEL_ROW + 1] = POINT * unscaled, -POINT * unscaled
 
 
 def unet() -> Weights:
@@ -92,9 +139,11 @@ def unet() -> Weights:
     w = Weights(seed=15)
     encoder(w, PREFIX)
     _decoder(w, PREFIX)
+    _write_noise_level(w, PREFIX)
     w.norm(f"{PREFIX}out.0", C)
     last = w.conv(f"{PREFIX}out.2", LATENTS, C, 3, gain=0.0)
-    # 8 of the group's 10 channels carry the signal, so its spread after the norm is sqrt(10/8).
+    # The last norm divides by sqrt(0.8 s^2 + 0.2 LEVEL^2 s^2) where the signal's spread s is the noise level.
+    undo = POINT * (0.8 + 0.2 * LEVEL**2) ** 0.5
     for i in range(LATENTS):
-        last[i, i], last[i, i + LATENTS] = POINT * 0.8**0.5, -POINT * 0.8**0.5
+        last[i, i], last[i, i + LATENTS] = undo, -undo
     return w

@@ -179,3 +179,31 @@ def test_a_relative_path_works(tmp_path, monkeypatch):
     with VideoEncoder(Path("clip.mp4"), (64, 48), 8.0, find_format("h264-mp4")) as encoder:
         encoder.write(chart(2))
     assert left_behind(tmp_path) == ["clip.mp4"]
+
+
+def test_an_interrupt_in_the_second_pass_of_a_gif_leaves_nothing(tmp_path):
+    def check():
+        if any("paletteuse" in word for child in running_children() for word in child.cmdline()):
+            raise StopNowError
+
+    with pytest.raises(StopNowError), encoder_for(tmp_path, "gif", check=check) as encoder:
+        encoder.write(chart(20))
+    assert left_behind(tmp_path) == ["work"]
+    assert running_children() == []
+
+
+@every_format
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch, name):
+    """The real ffmpeg, allowed to write files of at most 20 kB; a refused write is to ffmpeg what a full disk is."""
+    real = find_ffmpeg()
+    limit = "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)"
+    fake_ffmpeg(
+        tmp_path, monkeypatch, f"import os, resource, signal\n{limit}\nos.execv({real!r}, [{real!r}, *sys.argv[1:]])"
+    )
+    noise = np.random.default_rng(0).integers(0, 256, (30, 48, 64, 3), dtype=np.uint8)
+    said = pytest.raises(VideoError, match=r"ffmpeg stopped with code \d+ while writing clip\.")
+    with said, encoder_for(tmp_path, name) as encoder:
+        for _ in range(10):
+            encoder.write(noise)
+    assert left_behind(tmp_path) == ["fake_ffmpeg", "work"]
+    assert running_children() == []

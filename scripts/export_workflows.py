@@ -1,0 +1,74 @@
+"""Makes workflows/*.json (what the editor opens) from workflows/api/*.json (what is written by hand).
+
+    python scripts/export_workflows.py --server http://127.0.0.1:8188 [--browser /usr/bin/chromium]
+
+A ComfyUI with this pack must be running; the browser is driven with playwright. The frontend itself turns each
+API prompt into a graph, so the files have its current format; nodes are laid out in columns by distance from the
+loaders. Run it after changing an API workflow; tests/e2e checks that both say the same.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+WORKFLOWS = Path(__file__).resolve().parents[1] / "workflows"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+
+# Columns by the longest way from a loader; columns that would be tall are spread by the nodes' own heights.
+EXPORT = """async (prompt) => {
+  await app.loadApiJson(structuredClone(prompt), 'workflow');
+  const nodes = app.graph.nodes;
+  const depth = {};
+  const depthOf = (node) => depth[node.id] ??= Math.max(0, ...(node.inputs ?? [])
+    .map((input) => input.link == null ? null : app.graph.getNodeById(app.graph.links.get(input.link).origin_id))
+    .filter(Boolean).map((origin) => 1 + depthOf(origin)));
+  const columns = [];
+  for (const node of nodes) (columns[depthOf(node)] ??= []).push(node);
+  let x = 0;
+  for (const column of columns) {
+    let y = 0, width = 0;
+    for (const node of column) {
+      const size = node.computeSize();
+      const roomy = node.type === 'CLIPTextEncode' || node.type === 'ZoetropeApplyControlNetPerFrame';
+      node.setSize([Math.max(size[0], 300), roomy ? Math.max(size[1], 180) : size[1]]);
+      if (node.type === 'ZoetropeCombineVideo') node.setSize([Math.max(size[0], 340), size[1] + 320]);
+      node.pos = [x, y];
+      y += node.size[1] + 60;
+      width = Math.max(width, node.size[0]);
+    }
+    x += width + 60;
+  }
+  for (const node of nodes) for (const widget of node.widgets ?? [])
+    if (widget.name === 'control_after_generate') widget.value = 'fixed';
+  return JSON.parse(JSON.stringify(app.graph.serialize()));
+}"""
+
+
+def open_editor(page: Page, server: str) -> None:
+    """Wait until the editor's graph can be driven."""
+    page.goto(server)
+    page.wait_for_function("() => window.app?.graph && window.LiteGraph?.registered_node_types?.ZoetropeCombineVideo")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--server", default="http://127.0.0.1:8188")
+    parser.add_argument("--browser", default=shutil.which("chromium") or shutil.which("google-chrome"))
+    options = parser.parse_args()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=options.browser, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1600, "height": 1000})
+        open_editor(page, options.server)
+        for source in sorted((WORKFLOWS / "api").glob("*.json")):
+            graph = page.evaluate(EXPORT, json.loads(source.read_text(encoding="utf-8")))
+            target = WORKFLOWS / source.name
+            target.write_text(json.dumps(graph, indent=1) + "\n", encoding="utf-8")
+            print(f"{target.name}: {len(graph['nodes'])} nodes")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

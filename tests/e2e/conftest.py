@@ -1,0 +1,92 @@
+"""A real ComfyUI server with toy models under the workflows' file names. Needs COMFYUI_DIR; without it nothing is collected."""
+
+import json
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from pack import ROOT
+
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from comfy_host import HOME, Host, server  # noqa: E402
+from comfy_host.client import Client  # noqa: E402
+from comfy_host.files import link_pack, locked  # noqa: E402
+
+COMFYUI_DIR = os.environ.get("COMFYUI_DIR")
+MODELS = HOME / "test_models"
+FILES = {
+    "v1-5-pruned-emaonly-fp16.safetensors": "checkpoint",
+    "mm_sd_v15_v2.ckpt": "motion_v2",
+    "v2_lora_ZoomIn.ckpt": "motion_lora",
+    "v2_lora_PanLeft.ckpt": "motion_lora",
+    "control_v11p_sd15_canny_fp16.safetensors": "controlnet",
+}
+FOLDERS = ("checkpoints", "animatediff_models", "animatediff_motion_lora", "controlnet")
+VIDEO = "zoetrope_example.mp4"
+VIDEO_FRAMES = 20
+
+
+def pytest_ignore_collect(collection_path, config):
+    return True if COMFYUI_DIR is None and collection_path.name.startswith("test_") else None
+
+
+def write_toy_models() -> None:
+    files = [f"{kind}={name}" for name, kind in FILES.items()]
+    with locked(HOME / "test_models.lock"):
+        subprocess.run([sys.executable, str(ROOT / "scripts" / "demo_models.py"), str(MODELS), *files], check=True)
+
+
+def write_video(path: Path, frames: int = VIDEO_FRAMES, size: int = 96) -> None:
+    """A white square crossing a grey picture, 8 frames a second, with a tone."""
+    import av
+    import numpy as np
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=8)
+        stream.width = stream.height = size
+        stream.pix_fmt = "yuv420p"
+        sound = container.add_stream("aac", rate=16000, layout="mono")
+        for number in range(frames):
+            picture = np.full((size, size, 3), 60, np.uint8)
+            left = 8 + number * 2
+            picture[32:64, left : left + 32] = 250
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+        tone = (np.sin(np.arange(16000 * frames // 8) * 0.17) * 8000).astype(np.int16)[None]
+        block = av.AudioFrame.from_ndarray(tone, format="s16", layout="mono")
+        block.sample_rate, block.time_base = 16000, Fraction(1, 16000)
+        container.mux(sound.encode(block))
+        container.mux(sound.encode(None))
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory) -> Path:
+    """A base directory of its own: nothing of the developer's ComfyUI is read or written."""
+    folder = tmp_path_factory.mktemp("comfyui")
+    link_pack(ROOT, folder / "custom_nodes")
+    write_video(folder / "input" / VIDEO)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def running(base):
+    """The server process."""
+    write_toy_models()
+    paths = base / "models.yaml"
+    # JSON is YAML: no quoting to get wrong.
+    paths.write_text(json.dumps({"toys": {"base_path": str(MODELS), **{name: name for name in FOLDERS}}}))
+    host = Host(sys.executable, Path(str(COMFYUI_DIR)), base, private=True, model_paths=paths)
+    with server.running(host, extra=["--cpu"]) as started:
+        yield started
+
+
+@pytest.fixture
+def client(running) -> Client:
+    """A client of its own for each test."""
+    return Client(running.url)

@@ -1,0 +1,61 @@
+"""Every shipped prompt runs on a real server, and the file that it names holds the frames that were sampled."""
+
+import e2e_runs as runs
+import numpy as np
+import pytest
+
+LOSSY = 4.0  # mean difference that h264 at crf 19 and webp leave on these smooth frames, with room
+STILL = 0.3  # mean difference of neighbouring frames below which a clip does not move
+
+
+@pytest.fixture(scope="module", params=runs.PROMPTS, ids=lambda path: path.stem)
+def made(request, running):
+    """One run of a prompt: (client, prompt, outputs)."""
+    from comfy_host.client import Client
+
+    client = Client(running.url)
+    prompt = runs.also_save_pictures(runs.small(request.param.stem))
+    return client, prompt, runs.run(client, prompt)
+
+
+def test_video_holds_the_sampled_frames_in_order(made):
+    client, prompt, outputs = made
+    file = runs.video_file(prompt, outputs)
+    video, frames = runs.decode(client.view(file), file["filename"]), runs.pictures(client, outputs)
+    assert video.shape == frames.shape
+    apart = np.array([[runs.difference(a, b) for b in frames] for a in video])
+    assert apart.diagonal().max() < LOSSY
+    # A frame in the wrong place would be nearer to another picture.
+    assert (apart.argmin(1) == np.arange(len(video))).all()
+
+
+def test_history_describes_the_file(made):
+    client, prompt, outputs = made
+    file, frames = runs.video_file(prompt, outputs), runs.pictures(client, outputs)
+    combine = prompt[runs.of_type(prompt, "ZoetropeCombineVideo")]["inputs"]
+    rate = 8.0 if isinstance(combine["frame_rate"], list) else combine["frame_rate"]  # the input video has 8 fps
+    assert (file["frames"], file["width"], file["height"]) == (len(frames), runs.SIZE, runs.SIZE)
+    assert file["frame_rate"] == pytest.approx(rate)
+    assert file["duration"] == pytest.approx(len(frames) / rate, abs=0.01)
+    assert outputs[runs.of_type(prompt, "ZoetropeCombineVideo")]["images"]
+
+
+def test_clip_moves(made):
+    client, _, outputs = made
+    frames = runs.pictures(client, outputs)
+    assert min(runs.difference(a, b) for a, b in zip(frames[1:], frames[:-1], strict=True)) > STILL
+
+
+def test_progress_names_steps_and_windows(made):
+    _, prompt, outputs = made
+    assert "KSampler: 1/" in outputs["lines"] or "KSampler: step 1/" in outputs["lines"]
+    latent = next((n["inputs"]["batch_size"] for n in prompt.values() if n["class_type"] == "EmptyLatentImage"), 0)
+    if latent > 16:
+        assert "window 1/" in outputs["lines"]
+
+
+def test_mp4_carries_its_prompt(made):
+    client, prompt, outputs = made
+    file = runs.video_file(prompt, outputs)
+    if file["filename"].endswith(".mp4"):
+        assert runs.embedded_prompt(client.view(file)) == prompt

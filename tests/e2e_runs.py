@@ -1,0 +1,95 @@
+"""What the end-to-end tests share: small versions of the shipped prompts, and readers of what came out."""
+
+import io
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from comfy_host import graph
+from comfy_host.client import Client, Prompt
+from comfy_host.progress import run_prompt
+from PIL import Image, ImageSequence
+
+from pack import ROOT
+
+PROMPTS = sorted((ROOT / "workflows" / "api").glob("*.json"))
+SIZE = 64
+
+
+def small(name: str, steps: int = 2, seed: int | None = None) -> Prompt:
+    """A shipped prompt with small pictures and few steps; its frame count and windows stay."""
+    prompt = graph.load_prompt(ROOT / "workflows" / "api" / f"{name}.json")
+    graph.set_inputs(prompt, graph.WIDTH, SIZE)
+    graph.set_inputs(prompt, graph.HEIGHT, SIZE)
+    graph.set_inputs(prompt, graph.STEPS, steps)
+    if seed is not None:
+        graph.set_inputs(prompt, graph.SEED, seed)
+    return prompt
+
+
+def of_type(prompt: Prompt, class_type: str) -> str:
+    """The id of the only node of a type."""
+    (found,) = [node_id for node_id, node in prompt.items() if node["class_type"] == class_type]
+    return found
+
+
+def also_save_pictures(prompt: Prompt) -> Prompt:
+    """Let core decode the same latents and save each frame as a PNG."""
+    combine = prompt[of_type(prompt, "ZoetropeCombineVideo")]["inputs"]
+    prompt["decode"] = {"class_type": "VAEDecode", "inputs": {"samples": combine["samples"], "vae": combine["vae"]}}
+    prompt["save"] = {"class_type": "SaveImage", "inputs": {"images": ["decode", 0], "filename_prefix": "frames/frame"}}
+    return prompt
+
+
+def run(client: Client, prompt: Prompt) -> dict:
+    """Outputs of a run, with its progress lines under ``lines``."""
+    out = io.StringIO()
+    outputs = run_prompt(client, prompt, out)["outputs"]
+    return {**outputs, "lines": out.getvalue()}
+
+
+def pictures(client: Client, outputs: dict) -> np.ndarray:
+    """The saved PNGs, (frames, height, width, 3) bytes."""
+    files = outputs["save"]["images"]
+    return np.stack([np.asarray(Image.open(io.BytesIO(client.view(file))).convert("RGB")) for file in files])
+
+
+def video_file(prompt: Prompt, outputs: dict) -> dict:
+    (file,) = outputs[of_type(prompt, "ZoetropeCombineVideo")]["video"]
+    return file
+
+
+def decode(data: bytes, name: str) -> np.ndarray:
+    """Frames of a video or an animation, (frames, height, width, 3) bytes."""
+    if Path(name).suffix == ".webp":
+        # PyAV's ffmpeg cannot read animated webp
+        return np.stack([np.asarray(f.convert("RGB")) for f in ImageSequence.Iterator(Image.open(io.BytesIO(data)))])
+    import av
+
+    with av.open(io.BytesIO(data)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+def embedded_prompt(data: bytes) -> Prompt:
+    """The prompt that an mp4 carries."""
+    import av
+
+    with av.open(io.BytesIO(data)) as container:
+        return json.loads(container.metadata["prompt"])
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean absolute difference in steps of 1/255."""
+    return float(np.abs(a.astype(np.int16) - b.astype(np.int16)).mean())
+
+
+def wait_for(condition, seconds: float = 120):
+    """The first true value of ``condition()``, asked for ten times a second."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.1)
+    raise TimeoutError(f"still waiting after {seconds} s")

@@ -1,0 +1,267 @@
+"""Which hint reaches which frame, in every layout of windows, prompts and chains.
+
+Nothing here runs a UNet. Latent frame f has the mean value f + 1 (times a known noise level), hint i has the mean
+value (i + 1) / 100, and the control network echoes the mean of each hint: the stand-in for the UNet can compare.
+"""
+
+import itertools
+import logging
+
+import comfy.controlnet
+import comfy.latent_formats
+import pytest
+import torch
+
+import nodes
+import toy
+from toy import with_core_handler
+from zoetrope.host import control
+from zoetrope.host.control import apply_per_frame
+from zoetrope.host.frame_control import added, scaled
+from zoetrope.host.windows import apply_windows
+from zoetrope.temporal.schedule import parse_value_schedule
+from zoetrope.temporal.windows import WindowSettings
+
+FRAMES = 11
+SCHEDULES = ["standard_uniform", "standard_static", "looped_uniform", "batched"]
+
+
+class Echo(torch.nn.Module):
+    """Answers with the mean of every channel of every hint."""
+
+    dtype = torch.float32
+
+    def __init__(self):
+        super().__init__()
+        self.batches = []
+
+    def forward(self, x, hint, timesteps, context, **kwargs):
+        self.batches.append(len(hint))
+        return {"middle": [hint.mean((2, 3), keepdim=True)], "output": [hint.mean((2, 3), keepdim=True)]}
+
+
+class EchoAdapter(torch.nn.Module):
+    unshuffle_amount = 8
+
+    def forward(self, hint):
+        return {"input": [None, hint.mean((2, 3), keepdim=True)]}
+
+
+def echo(**options):
+    return comfy.controlnet.ControlNet(Echo(), load_device=toy.CPU, **options)
+
+
+def echo_adapter():
+    return comfy.controlnet.T2IAdapter(EchoAdapter(), 3, 8, "nearest-exact", device=toy.CPU)
+
+
+def numbered(count, unit=0.01, size=8 * toy.SIZE):
+    """IMAGE batch whose image i is (i + 1) * unit everywhere."""
+    values = (torch.arange(count) + 1.0) * unit
+    return values.view(-1, 1, 1, 1).expand(count, size, size, 3).contiguous()
+
+
+def numbered_noise(count):
+    return (torch.arange(count) + 1.0).view(-1, 1, 1, 1).expand(count, 4, toy.SIZE, toy.SIZE).contiguous()
+
+
+def frames_in(x, options):
+    first, now = options["sample_sigmas"][0], options["sigmas"][0]
+    return (x.mean((1, 2, 3)) * first / (now * (1 + first**2).sqrt())).round().int().sub(1).tolist()
+
+
+def hints_in(control, images, key="middle", channel=0, unit=0.01):
+    """Hint number of each image; the residual of a single hint is for all images."""
+    residual = next(item for item in control[key] if item is not None)
+    return (residual[:, channel, 0, 0].expand(images) / unit).round().int().sub(1).tolist()
+
+
+def record(model, conds, frames=FRAMES, steps=3, **options):
+    """Sample and return (frames of the call, control of the call) for every UNet call."""
+    calls = []
+
+    def answer(x, control, to):
+        calls.append((frames_in(x, to), control))
+        return torch.zeros_like(x)
+
+    toy.sample(toy.answer_with(model, answer), *conds, noise=numbered_noise(frames), steps=steps, **options)
+    assert set().union(*(call[0] for call in calls)) == set(range(frames))
+    return calls
+
+
+def with_core(net, image, conds=None):
+    conds = conds or (toy.conditioning(), toy.conditioning(6))
+    return nodes.ControlNetApplyAdvanced().apply_controlnet(*conds, net, image, 1.0, 0.0, 1.0)
+
+
+def per_frame(net, image, schedule="0: 1"):
+    values = parse_value_schedule(schedule)
+    return apply_per_frame([toy.conditioning(), toy.conditioning(6)], net, image, 1.0, (0.0, 1.0), values)
+
+
+def model_with(handler, schedule, split, length=5, overlap=2, stride=1, closed_loop=False):
+    model = toy.toy_model_patcher(split_conds=split)
+    if handler == "ours":
+        return apply_windows(model, WindowSettings(length, overlap, schedule, "pyramid", stride, closed_loop))
+    model = with_core_handler(
+        model, schedule, "pyramid", length, overlap, stride, closed_loop, causal_window_fix=handler == "core+anchor"
+    )
+    control.install(model)
+    return model
+
+
+@pytest.mark.parametrize("split", [False, True], ids=["stacked", "apart"])
+@pytest.mark.parametrize("handler", ["ours", "core", "core+anchor"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_each_frame_gets_its_own_hint(schedule, handler, split):
+    conds = with_core(echo_adapter(), numbered(FRAMES), with_core(echo(), numbered(FRAMES)))
+    calls = record(model_with(handler, schedule, split), conds)
+    assert {len(frames) for frames, _ in calls} <= {n * (1 if split else 2) for n in range(1, 7)}
+    for frames, residuals in calls:
+        assert hints_in(residuals, len(frames), "middle") == frames
+        assert hints_in(residuals, len(frames), "input") == frames
+
+
+@pytest.mark.parametrize(("stride", "closed_loop"), [(3, False), (1, True), (2, True)])
+@pytest.mark.parametrize("handler", ["ours", "core+anchor"])
+def test_dilated_and_closed_windows(handler, stride, closed_loop):
+    model = model_with(handler, "looped_uniform", False, stride=stride, closed_loop=closed_loop)
+    for frames, residuals in record(model, with_core(echo(), numbered(FRAMES))):
+        assert hints_in(residuals, len(frames)) == frames
+
+
+def test_the_anchor_frame_is_really_there():
+    """The case above is only worth something if core does prepend a frame (since ComfyUI 0.27)."""
+    model = model_with("core+anchor", "standard_static", False)
+    sizes = {len(frames) for frames, _ in record(model, with_core(echo(), numbered(FRAMES)))}
+    has_anchor = (
+        "causal_window_fix" in with_core_handler(model, "batched", "flat").model_options["context_handler"].__dict__
+    )
+    assert sizes == ({10, 12} if has_anchor else {10})
+
+
+def test_ad_params_of_other_packs_are_honoured():
+    """AnimateDiff-Evolved slices by itself and announces the frames in ``ad_params`` only."""
+
+    def slicing(executor, model, conds, x, t, options):
+        out = [torch.zeros_like(x) for _ in conds]
+        for window in ([0, 1, 2], [5, 3, 4]):
+            announced = {**options["transformer_options"], "ad_params": {"sub_idxs": window, "full_length": 6}}
+            part = executor(model, conds, x[window], t[window], {**options, "transformer_options": announced})
+            for whole, piece in zip(out, part, strict=True):
+                whole[window] = piece
+        return out
+
+    model = toy.toy_model_patcher()
+    model.add_wrapper_with_key("calc_cond_batch", "test", slicing)
+    control.install(model)
+    calls = record(model, with_core(echo(), numbered(6)), frames=6)
+    assert calls[1][0] == [5, 3, 4] * 2
+    for frames, residuals in calls:
+        assert hints_in(residuals, len(frames)) == frames
+
+
+@pytest.mark.parametrize("windowed", [True, False])
+def test_hints_fewer_than_frames_are_held_and_one_line_says_so(windowed, caplog):
+    model = model_with("ours", "standard_uniform", False, length=5 if windowed else 32)
+    with caplog.at_level(logging.WARNING, "zoetrope"):
+        for frames, residuals in record(model, with_core(echo(), numbered(4))):
+            assert hints_in(residuals, len(frames)) == [min(frame, 3) for frame in frames]
+    lines = [r.getMessage() for r in caplog.records if r.name == "zoetrope"]
+    assert len(lines) == 1 and "4 hint images for 11 frames" in lines[0] and "other 7 frames" in lines[0]
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_one_hint_is_for_all_frames_and_surplus_hints_are_left_over(count, caplog):
+    for frames, residuals in record(model_with("ours", "standard_static", False), with_core(echo(), numbered(count))):
+        assert hints_in(residuals, len(frames)) == ([0] * len(frames) if count == 1 else frames)
+    assert caplog.records == []
+
+
+def test_strength_follows_the_frames_in_any_window():
+    schedule = parse_value_schedule("0: 0, 10: 1")
+    for handler in ("ours", "core+anchor"):
+        conds = per_frame(echo(), torch.ones(1, 8, 8, 3), "0: 0, 10: 1")
+        for frames, residuals in record(model_with(handler, "standard_uniform", False), conds):
+            expected = torch.tensor([schedule.at(FRAMES)[frame] for frame in frames])
+            assert torch.allclose(residuals["middle"][0][:, 0, 0, 0], expected)
+
+
+def test_only_one_window_of_hints_is_prepared_at_a_time():
+    net = echo()
+    record(model_with("ours", "batched", False), with_core(net, numbered(FRAMES)))
+    assert set(net.control_model.batches) == {2 * 5, 1}  # never all 11; a lone hint serves both prompts
+
+
+def test_an_unchanged_window_is_not_prepared_again():
+    net, prepared = echo(preprocess_image=lambda image: (prepared.append(len(image)), image)[1]), []
+    conds = with_core(net, numbered(FRAMES))
+    record(model_with("ours", "batched", False, length=32), conds, steps=4)
+    assert prepared == [FRAMES]
+    prepared.clear()
+    record(model_with("ours", "batched", True, length=6), conds, steps=4)
+    assert prepared == [6, 5] * 4
+
+
+class Encoder:
+    """A VAE as far as a ControlNet uses it: 8 times smaller, 4 channels."""
+
+    def __init__(self):
+        self.batches = []
+
+    def spacial_compression_encode(self):
+        return 8
+
+    def encode(self, pixels):
+        self.batches.append(len(pixels))
+        return pixels[:, ::8, ::8, :1].movedim(-1, 1).repeat(1, 4, 1, 1)
+
+
+class Unscaled(comfy.latent_formats.LatentFormat):
+    scale_factor = 1.0
+
+
+def test_hints_that_need_a_vae_are_encoded_by_the_window():
+    net, vae = echo(compression_ratio=1, latent_format=Unscaled()), Encoder()
+    conds = [toy.conditioning(), toy.conditioning(6)]
+    conds = apply_per_frame(conds, net, numbered(FRAMES), 1.0, (0.0, 1.0), parse_value_schedule("0: 1"), vae)
+    for frames, residuals in record(model_with("ours", "standard_static", False), conds, steps=1):
+        assert hints_in(residuals, len(frames)) == frames
+    assert vae.batches == [5] * 3
+
+
+@pytest.mark.parametrize("count", [1, FRAMES])
+def test_source_masks_of_inpaint_controls_follow_the_frames(count):
+    """Core's inpaint Apply nodes concatenate a mask to the hint; it may be one mask a frame."""
+    net = echo(concat_mask=True)
+    masks = numbered(count, unit=0.02)[..., 0].unsqueeze(1)
+    conds = nodes.ControlNetApplyAdvanced().apply_controlnet(
+        toy.conditioning(), toy.conditioning(6), net, numbered(FRAMES), 1.0, 0.0, 1.0, extra_concat=[masks]
+    )
+    for frames, residuals in record(model_with("ours", "looped_uniform", False), conds):
+        mask_numbers = hints_in(residuals, len(frames), channel=3, unit=0.02)
+        assert mask_numbers == ([0] * len(frames) if count == 1 else frames)
+        assert hints_in(residuals, len(frames)) == frames
+
+
+def test_residuals_that_a_control_keeps_or_shares_are_not_scaled_in_place():
+    kept = torch.ones(2, 1, 1, 1)
+    once = scaled({"input": [], "middle": [kept], "output": [kept, None, torch.ones(1, 3, 2, 2)]}, [1.0, 0.5])
+    assert kept.flatten().tolist() == [1.0, 1.0]
+    assert [r.flatten().tolist() for r in (once["middle"][0], once["output"][0])] == [[1.0, 0.5]] * 2
+    assert once["output"][1] is None
+    assert once["output"][2].shape == (2, 3, 2, 2)  # a single image's residual becomes one per frame
+    tokens = scaled({"input": [torch.ones(2, 7, 3).half()]}, [0.0, 2.0])["input"][0]
+    assert tokens.dtype == torch.float16 and tokens[:, 0, 0].tolist() == [0.0, 2.0]
+
+
+def test_chained_residuals_add_up_where_both_have_one():
+    one, two = torch.ones(1), torch.full((1,), 2.0)
+    total = added(
+        {"middle": [one], "output": [None, one]}, {"middle": [two], "output": [two, None, two], "input": [one]}
+    )
+    values = {part: [None if r is None else r.item() for r in residuals] for part, residuals in total.items()}
+    assert values == {"middle": [3.0], "output": [2.0, 1.0, 2.0], "input": [1.0]}
+    for mine, theirs in itertools.product((None, {"middle": [one]}), repeat=2):
+        result = added(mine, theirs)
+        assert (result is None) == (mine is None and theirs is None)

@@ -1,0 +1,265 @@
+"""The window handler inside real sampling.
+
+The toy UNet treats frames independently, so windows must not change its result; a stand-in whose frames interact
+shows that the same windows with the same weights as core's run.
+"""
+
+import sys
+from types import SimpleNamespace
+
+import comfy.model_management
+import pytest
+import torch
+from comfy.patcher_extension import WrappersMP
+from comfy_execution.utils import CurrentNodeContext
+from comfy_extras import nodes_custom_sampler as custom
+
+import toy
+from toy import same, with_core_handler
+from zoetrope.host import windows
+from zoetrope.host.windows import apply_windows, sampling_step
+from zoetrope.temporal.fuse import FUSE_METHODS
+from zoetrope.temporal.windows import WindowSettings, windows_for_step
+
+FRAMES = 6
+SMALL = WindowSettings(4, 1)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return toy.toy_model_patcher()
+
+
+@pytest.fixture(scope="module")
+def plain(model):
+    return toy.sample(model, frames=FRAMES)
+
+
+def mixing(model):
+    """A stand-in for a UNet with motion: every frame depends on all frames of the window, in order."""
+
+    def answer(x, control, options):
+        chunks = x.chunk(len(options["cond_or_uncond"]))
+        ramp = torch.linspace(0.5, 1.5, len(chunks[0])).view(-1, 1, 1, 1)
+        return torch.cat([chunk * 0.5 + (chunk * ramp).mean(0) * 0.3 for chunk in chunks])
+
+    return toy.answer_with(model, answer)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        WindowSettings(4, 1, "standard_uniform", "pyramid"),
+        WindowSettings(4, 2, "standard_static", "relative"),
+        WindowSettings(4, 1, "looped_uniform", "overlap_linear", closed_loop=True),
+        WindowSettings(4, 1, "batched", "flat"),
+        WindowSettings(5, 2, "standard_uniform", "overlap_linear", stride=2),
+    ],
+    ids=lambda s: f"{s.schedule}-{s.fuse}",
+)
+def test_windows_change_nothing_when_frames_do_not_interact(model, plain, settings):
+    assert same(toy.sample(apply_windows(model, settings), frames=FRAMES), plain)
+
+
+IN_ORDER = [(s, f) for s in ("standard_uniform", "standard_static", "batched") for f in FUSE_METHODS]
+# core weighs windows that wrap by frame number with the other two methods, ours by position in the window
+WRAPPED = [("looped_uniform", "pyramid"), ("looped_uniform", "flat")]
+
+
+@pytest.mark.parametrize(("schedule", "fuse"), IN_ORDER + WRAPPED)
+def test_results_equal_cores_handler(model, schedule, fuse):
+    model = mixing(model)
+    ours = apply_windows(model, WindowSettings(6, 2, schedule, fuse))
+    theirs = with_core_handler(model, schedule, fuse.replace("_", "-"), 6, 2, causal_window_fix=False)
+    ours, theirs = (toy.sample(m, frames=17, steps=4) for m in (ours, theirs))
+    assert same(ours, theirs)
+    assert not same(ours, toy.sample(model, frames=17, steps=4))
+
+
+def test_a_clip_that_fits_one_window_is_sampled_as_without(model, plain):
+    for length in (FRAMES, 16):
+        assert torch.equal(toy.sample(apply_windows(model, WindowSettings(length, 1)), frames=FRAMES), plain)
+
+
+def test_one_window_equals_no_windows_bit_for_bit(model, plain, monkeypatch):
+    monkeypatch.setattr(windows.WindowHandler, "should_use_context", lambda *args: True)
+    assert torch.equal(toy.sample(apply_windows(model, WindowSettings(16, 4)), frames=FRAMES), plain)
+
+
+@pytest.mark.parametrize("rows", [FRAMES, 4, 9])
+def test_prompts_per_frame_follow_the_windows(model, rows):
+    """Fewer rows than frames repeat over the clip, as core repeats them without windows."""
+    positive = toy.conditioning(frames=rows)
+    plain = toy.sample(model, positive, frames=FRAMES)
+    assert same(toy.sample(apply_windows(model, SMALL), positive, frames=FRAMES), plain)
+
+
+def test_masks_per_frame_and_areas_follow_the_windows(model):
+    masks = torch.rand((FRAMES, 8 * toy.SIZE, 8 * toy.SIZE), generator=torch.Generator().manual_seed(9))
+    left, right = toy.conditioning(7, mask=masks), toy.conditioning(8, area=(8, 16, 4, 0))
+    positive = left + right + toy.conditioning()
+    plain = toy.sample(model, positive, frames=FRAMES)
+    assert same(toy.sample(apply_windows(model, SMALL), positive, frames=FRAMES), plain)
+
+
+@pytest.mark.parametrize("sampler", ["dpm_2", "dpmpp_2s_ancestral", "lcm"])
+def test_samplers_with_inner_steps(model, sampler):
+    plain = toy.sample(model, frames=FRAMES, sampler=sampler)
+    assert same(toy.sample(apply_windows(model, SMALL), frames=FRAMES, sampler=sampler), plain)
+
+
+def test_two_stage_sampling(model):
+    def two_stages(m):
+        first = toy.sample(m, frames=FRAMES, steps=4, start_step=0, last_step=2)
+        rest = {"latent": first, "start_step": 2, "last_step": 4, "disable_noise": True}
+        return toy.sample(m, frames=FRAMES, steps=4, noise=torch.zeros_like(first), **rest)
+
+    assert same(two_stages(apply_windows(model, SMALL)), two_stages(model))
+
+
+def guiders(model):
+    basic = custom.Guider_Basic(model)
+    basic.set_conds(toy.conditioning())
+    dual = custom.Guider_DualCFG(model)
+    dual.set_conds(toy.conditioning(), toy.conditioning(7), toy.conditioning(8))
+    dual.set_cfg(2.0, 3.0)
+    return basic, dual
+
+
+def test_guiders_of_samplercustomadvanced(model):
+    for plain, windowed in zip(guiders(model), guiders(apply_windows(model, SMALL)), strict=True):
+        assert same(toy.guided_sample(windowed, frames=FRAMES), toy.guided_sample(plain, frames=FRAMES))
+
+
+def test_the_window_is_announced_while_it_runs_and_taken_back(model):
+    seen, after = [], []
+
+    def look(x, control, options):
+        window, peers = options["context_window"], options["ad_params"]
+        seen.append(window.index_list)
+        assert (window.dim, window.total_frames) == (0, FRAMES)
+        assert peers == {"sub_idxs": window.index_list, "full_length": FRAMES, "context_length": 4}
+        assert len(x) == len(window.index_list) * len(options["cond_or_uncond"]) == 4 * 2
+
+    def step(executor, x, timestep, model_options, seed):
+        out = executor(x, timestep, model_options, seed)
+        after.append({"context_window", "ad_params"} & set(model_options["transformer_options"]))
+        return out
+
+    watched = toy.watch(apply_windows(model, SMALL), look)
+    watched.add_wrapper_with_key(WrappersMP.PREDICT_NOISE, "test", step)
+    toy.sample(watched, frames=FRAMES, steps=2)
+    assert seen == [window for step in (0, 1) for window in windows_for_step(SMALL, FRAMES, step)]
+    assert after == [set(), set()]
+
+
+def test_what_was_announced_before_is_put_back():
+    options = {"ad_params": {"mine": 1}, "transformer": 2}
+    handler = windows.WindowHandler(SMALL)
+    with handler._announced(options, [1, 2], 5):
+        assert options["ad_params"]["sub_idxs"] == [1, 2]
+    assert options == {"ad_params": {"mine": 1}, "transformer": 2}
+
+
+@pytest.mark.parametrize("interrupt", [True, False], ids=["interrupt", "error"])
+def test_a_run_broken_inside_a_window_leaves_nothing_behind(model, plain, interrupt):
+    windowed = apply_windows(model, SMALL)
+    calls, kept = [], []
+
+    def breaking(x, control, options):
+        calls.append(1)
+        if len(calls) == 1 and interrupt:
+            comfy.model_management.interrupt_current_processing()
+        elif len(calls) == 2:
+            raise RuntimeError("out of patience")
+
+    def keep(executor, x, timestep, model_options, seed):
+        kept.append(model_options["transformer_options"])
+        return executor(x, timestep, model_options, seed)
+
+    broken = toy.watch(windowed, breaking)
+    broken.add_wrapper_with_key(WrappersMP.PREDICT_NOISE, "test", keep)
+    error = comfy.model_management.InterruptProcessingException if interrupt else RuntimeError
+    with pytest.raises(error):
+        toy.sample(broken, frames=FRAMES)
+    assert len(calls) <= 2
+    assert not {"context_window", "ad_params"} & set(kept[0])
+    assert same(toy.sample(windowed, frames=FRAMES), plain)
+
+
+def test_memory_is_asked_for_one_window(model):
+    asked = []
+    windowed = apply_windows(model, SMALL)
+    windowed.add_wrapper_with_key(
+        WrappersMP.PREPARE_SAMPLING,
+        "zz_test",
+        lambda ex, m, shape, *a, **k: (asked.append(list(shape)), ex(m, shape, *a, **k))[1],
+    )
+    toy.sample(windowed, frames=FRAMES, steps=1)
+    toy.sample(windowed, frames=2, steps=1)
+    assert asked == [[4, 4, toy.SIZE, toy.SIZE], [2, 4, toy.SIZE, toy.SIZE]]
+
+
+def test_video_latents_are_refused(model):
+    with pytest.raises(ValueError, match=r"four axes.*\(1, 4, 9, 16, 16\).*ComfyUI's own Context Windows"):
+        toy.sample(apply_windows(model, SMALL), noise=torch.zeros(1, 4, 9, toy.SIZE, toy.SIZE))
+
+
+def test_the_model_that_came_in_is_untouched_and_twice_is_once(model, plain):
+    once = apply_windows(model, SMALL)
+    twice = apply_windows(once, WindowSettings(5, 1))
+    assert "context_handler" not in model.model_options
+    assert once.model_options["context_handler"].context_length == 4
+    for kind, key in ((WrappersMP.PREPARE_SAMPLING, windows.KEY), (WrappersMP.OUTER_SAMPLE, "zoetrope_control")):
+        assert len(twice.get_wrappers(kind, key)) == 1
+        assert len(model.get_wrappers(kind, key)) == 0
+    assert torch.equal(toy.sample(model, frames=FRAMES), plain)
+
+
+def test_cores_own_handler_can_replace_ours(model, plain):
+    model = with_core_handler(apply_windows(model, SMALL), "standard_static", "pyramid")
+    assert same(toy.sample(model, frames=FRAMES), plain)
+
+
+def test_wrong_settings_are_refused(model):
+    with pytest.raises(ValueError, match="context_overlap 4 must be smaller than context_length 4"):
+        apply_windows(model, WindowSettings(4, 4))
+
+
+@pytest.mark.parametrize(
+    ("sigma", "step"),
+    [(14.0, 0), (14.0005, 0), (20.0, 0), (10.0, 0), (8.0, 1), (7.9995, 1), (5.0, 1), (3.0, 2), (0.5, 2), (0.0, 2)],
+)
+def test_inner_steps_belong_to_the_step_that_encloses_them(sigma, step):
+    options = {"sample_sigmas": torch.tensor([14.0, 8.0, 3.0, 0.0])}
+    assert sampling_step(options, torch.full((5,), sigma)) == (step, 3)
+
+
+def test_half_precision_results_are_summed_in_full_and_given_back_in_half(model):
+    x = torch.rand((FRAMES, 4, 2, 2)).half()
+    run = {"transformer_options": {}}
+    out = windows.WindowHandler(SMALL).execute(
+        lambda m, conds, x_in, t, options: [x_in * 0.5 for _ in conds],
+        model.model,
+        [None, None],
+        x,
+        torch.ones(FRAMES),
+        run,
+    )
+    assert len(out) == 2 and out[0].dtype == torch.float16
+    assert torch.equal(out[0], (x.float() * 0.5).half())
+
+
+def test_progress_counts_windows_for_the_node_that_runs(model, monkeypatch):
+    sent = []
+    server = SimpleNamespace(client_id="me", send_sync=lambda *message: sent.append(message))
+    windowed = apply_windows(model, SMALL)
+    monkeypatch.setitem(sys.modules, "server", SimpleNamespace(PromptServer=SimpleNamespace(instance=server)))
+    toy.sample(windowed, frames=FRAMES, steps=2)
+    assert sent == []
+    with CurrentNodeContext("prompt", "12"):
+        toy.sample(windowed, frames=FRAMES, steps=2)
+    assert {event for event, _, _ in sent} == {"zoetrope.progress"} and {sid for _, _, sid in sent} == {"me"}
+    first = {"node": "12", "step": 0, "steps": 2, "window": 0, "windows": 2, "frames": FRAMES}
+    assert sent[0][1] == first
+    assert {message["step"] for _, message, _ in sent} == {0, 1}
