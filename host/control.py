@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from comfy.controlnet import ControlBase
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ..temporal.schedule import ValueSchedule
-from .frame_control import ControlSpec, FrameControl
+from .frame_control import AnyControl, ControlSpec, FrameControl
 
 KEY = "zoetrope_control"
 
@@ -27,7 +26,7 @@ def install(model: ModelPatcher) -> None:
 
 def _follow_frames(executor, *args, **kwargs):
     """OUTER_SAMPLE wrapper: replace the controls in this run's copy of the conditioning."""
-    followers: dict[ControlBase, ControlBase] = {}
+    followers: dict[AnyControl, AnyControl] = {}
     for entries in executor.class_obj.conds.values():
         for entry in entries:
             if entry.get("control") is not None:
@@ -40,7 +39,7 @@ def _follow_frames(executor, *args, **kwargs):
                 control.reset()
 
 
-def follower(control: ControlBase, followers: dict[ControlBase, ControlBase]) -> ControlBase:
+def follower(control: AnyControl, followers: dict[AnyControl, AnyControl]) -> AnyControl:
     """A chain of controls that follows the frames, built of copies.
 
     Args:
@@ -69,7 +68,7 @@ def follower(control: ControlBase, followers: dict[ControlBase, ControlBase]) ->
 
 def apply_per_frame(
     conditionings: Sequence[Conditioning],
-    control_net: ControlBase,
+    control_net: AnyControl,
     image: Tensor,
     strength: float,
     percents: tuple[float, float],
@@ -98,7 +97,7 @@ def apply_per_frame(
     if strength == 0 or schedule.is_always(0.0):
         return list(conditionings)
     spec = ControlSpec(None if schedule.is_always(1.0) else schedule)
-    applied: dict[ControlBase | None, FrameControl] = {}
+    applied: dict[AnyControl, FrameControl] = {}
 
     def with_control(options: dict) -> dict:
         previous = options.get("control")

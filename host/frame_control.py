@@ -20,9 +20,10 @@ from ..temporal.hints import hint_indexes
 from ..temporal.schedule import ValueSchedule
 from .frames import chunk_frames, total_frames
 
-logger = logging.getLogger("zoetrope")
+log = logging.getLogger("zoetrope")
 
-Control = dict[str, list[Tensor | None]]  # residuals by UNet part: input, middle, output
+AnyControl = Any  # a ControlBase; that class itself declares neither copy() nor get_control()
+Residuals = dict[str, list[Tensor | None]]  # by UNet part: input, middle, output
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,11 @@ class FrameControl(ControlBase):
     hints; without a schedule and without windows the residuals are bit for bit its own.
     """
 
-    def __init__(self, inner: ControlBase, spec: ControlSpec):
+    def __init__(self, inner: AnyControl, spec: ControlSpec):
         # ControlBase.__init__ is not called: its fields would hide those of the inner control (see __getattr__).
         self.inner = inner
         self.spec = spec
-        self.previous_controlnet = None
+        self.previous_controlnet: AnyControl = None
         self.multigpu_clones = {}
         self._started = False
         self._held: tuple | None = None  # which window the inner control's prepared hint belongs to
@@ -186,10 +187,10 @@ class FrameControl(ControlBase):
         """Warn once a run."""
         if message not in self._told:
             self._told.add(message)
-            logger.warning(message)
+            log.warning(message)
 
 
-def scaled(control: Control | None, factors: list[float]) -> Control | None:
+def scaled(control: Residuals | None, factors: list[float]) -> Residuals | None:
     """Multiply residuals by one factor per image of the call.
 
     Args:
@@ -210,7 +211,7 @@ def scaled(control: Control | None, factors: list[float]) -> Control | None:
     return control
 
 
-def added(own: Control | None, previous: Control | None) -> Control | None:
+def added(own: Residuals | None, previous: Residuals | None) -> Residuals | None:
     """Sum of two controls' residuals, in core's order of addition; missing ones count as zero."""
     if own is None or previous is None:
         return previous if own is None else own

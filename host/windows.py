@@ -35,7 +35,8 @@ def apply_windows(model: ModelPatcher, settings: WindowSettings) -> ModelPatcher
     """
     settings.validate()
     model = model.clone()
-    model.model_options["context_handler"] = WindowHandler(settings)
+    options: dict[str, Any] = model.model_options
+    options["context_handler"] = WindowHandler(settings)
     model.remove_wrappers_with_key(WrappersMP.PREPARE_SAMPLING, KEY)
     model.add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, KEY, _prepare_one_window)
     control.install(model)

@@ -13,13 +13,14 @@ from PIL import Image, ImageSequence
 
 from pack import ROOT
 
-PROMPTS = sorted((ROOT / "workflows" / "api").glob("*.json"))
+API = ROOT / "workflows" / "api"
+PROMPTS = sorted(API.glob("*.json"))
 SIZE = 64
 
 
 def small(name: str, steps: int = 2, seed: int | None = None) -> Prompt:
     """A shipped prompt with small pictures and few steps; its frame count and windows stay."""
-    prompt = graph.load_prompt(ROOT / "workflows" / "api" / f"{name}.json")
+    prompt = graph.load_prompt(API / f"{name}.json")
     graph.set_inputs(prompt, graph.WIDTH, SIZE)
     graph.set_inputs(prompt, graph.HEIGHT, SIZE)
     graph.set_inputs(prompt, graph.STEPS, steps)

@@ -21,6 +21,7 @@ from comfy.taesd.taehv import TAEHV
 from comfy.taesd.taesd import TAESD
 from comfy_api.latest import InputImpl, io
 
+from zoetrope.host import video
 from zoetrope.nodes.video import NODES, CombineVideo
 
 PROMPT = {"7": {"class_type": "ZoetropeCombineVideo", "inputs": {"text": "=;#\\\n\u65e5"}}}
@@ -318,3 +319,36 @@ def test_a_failing_vae_leaves_nothing(folders):
         combine(samples=latents(20), vae=Failing(TAESD(latent_channels=4)))
     assert left_behind(folders) == ["output", "output/zoetrope", "temp"]
     assert running_children() == []
+
+
+def test_an_interrupt_is_noticed_between_chunks_of_images(folders):
+    """A VAE notices interrupts itself; plain images must too."""
+    frames, asked = images(64), []
+
+    def at(numbers):
+        asked.append(numbers)
+        if len(asked) == 3:
+            model_management.interrupt_current_processing()
+        return frames[numbers]
+
+    settings = video.VideoSettings(8.0, "h264-mp4", "clip")
+    with pytest.raises(model_management.InterruptProcessingException):
+        video.save_video(video.FrameSource(64, at), settings)
+    assert len(asked) == 3
+    assert left_behind(folders) == ["output", "temp"]
+
+
+def test_two_runs_at_once_write_two_files(folders):
+    """The second run starts when the first has its name but not yet its file."""
+    names = []
+
+    def at(numbers):
+        if numbers[0] == 8:
+            inner = video.FrameSource(1, lambda _: images(1))
+            names.append(video.save_video(inner, settings).path.name)
+        return images(len(numbers))
+
+    settings = video.VideoSettings(8.0, "h264-mp4", "clip")
+    names.append(video.save_video(video.FrameSource(16, at), settings).path.name)
+    assert names == ["clip_00002_.mp4", "clip_00001_.mp4"]
+    assert left_behind(folders / "output") == ["clip_00001_.mp4", "clip_00002_.mp4"]
