@@ -89,7 +89,7 @@ def _recognise(modules: Mapping[Place, Module], positions: int | None) -> tuple[
         what = f"for {BASE_TITLES[base]}" if base else f"for a UNet of {levels} resolution levels"
         raise MotionFileError(
             f"this file is a motion module {what}; this release loads motion modules v1, v2 and v3 for SD1.5, "
-            "choose one of those."
+            "so choose one of those."
         )
     places = [("down_blocks", level, block) for level in range(levels) for block in range(2)]
     places += [("mid_block", 0, 0)] * middle

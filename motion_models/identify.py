@@ -37,8 +37,8 @@ _MODEL_HOME = "load it with ZoetropeLoadMotionModel from models/animatediff_mode
 _MOTION_LORA_HOME = "load it with ZoetropeMotionLora from models/animatediff_motion_lora"
 _LORA_HOME = "load it with the core node Load LoRA (LoraLoader) from models/loras"
 _CONTROL_HOME = "load it with the core node Load ControlNet Model from models/controlnet"
-_LATER_MODEL = "this release loads motion modules v1, v2 and v3, choose one of those"
-_LATER_LORA = "this release reads MotionLoRAs in the original layout, choose one of those"
+_LATER_MODEL = "this release loads motion modules v1, v2 and v3, so choose one of those"
+_LATER_LORA = "this release reads MotionLoRAs in the original layout, so choose one of those"
 
 _MODULES = r"motion_modules\.\d+\."
 _CONTROL_KEYS = r"^controlnet_cond_embedding\.|^controlnet_(down_blocks|mid_block)\.|^input_hint_block\."

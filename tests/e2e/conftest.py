@@ -8,14 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from comfy_host import HOME, Host, server
+from comfy_host.client import Client
+from comfy_host.files import link_pack, locked
 
 from pack import ROOT
-
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from comfy_host import HOME, Host, server  # noqa: E402
-from comfy_host.client import Client  # noqa: E402
-from comfy_host.files import link_pack, locked  # noqa: E402
 
 COMFYUI_DIR = os.environ.get("COMFYUI_DIR")
 MODELS = HOME / "test_models"

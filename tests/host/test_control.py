@@ -184,12 +184,32 @@ def snapshot(net):
 @kinds
 def test_the_users_controls_are_untouched(model, kind):
     net = KINDS[kind]()
-    conds = with_core(toy.toy_controlnet(11), conds=with_core(net))
+    conds = per_frame(toy.toy_controlnet(11), conds=with_core(net))
     newest = conds[0][0][1]["control"]
-    before = [snapshot(net), snapshot(newest), snapshot(newest.previous_controlnet)]
+    chain = [net, newest, newest.inner, newest.previous_controlnet]
+    before = [snapshot(control) for control in chain]
     run(apply_windows(model, SMALL), conds)
-    assert [snapshot(net), snapshot(newest), snapshot(newest.previous_controlnet)] == before
+    assert [snapshot(control) for control in chain] == before
     assert conds[0][0][1]["control"] is conds[1][0][1]["control"] is newest
+
+
+def test_copies_made_for_a_run_let_go_when_it_breaks(model):
+    """Core cleans controls up only after runs that end well."""
+    used = []
+
+    def look(executor, *args, **kwargs):
+        used.append(executor.class_obj.conds["positive"][0]["control"])
+        return executor(*args, **kwargs)
+
+    def breaking(x, c, options):
+        assert used[0].inner.cond_hint is not None and used[0].inner.timestep_range is not None
+        raise RuntimeError("broken")
+
+    broken = toy.watch(installed(model), breaking)
+    broken.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "zz_test", look)
+    with pytest.raises(RuntimeError, match="broken"):
+        run(broken, with_core(toy.toy_controlnet()))
+    assert used[0].inner.cond_hint is None and used[0].inner.timestep_range is None
 
 
 @pytest.mark.parametrize("interrupt", [True, False], ids=["interrupt", "error"])
