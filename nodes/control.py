@@ -4,6 +4,7 @@ from comfy_api.latest import io
 
 from ..host.control import apply_per_frame
 from ..temporal.schedule import EXAMPLE, parse_value_schedule
+from .widgets import percent_inputs
 
 
 class ApplyControlNetPerFrame(io.ComfyNode):
@@ -43,23 +44,7 @@ class ApplyControlNetPerFrame(io.ComfyNode):
                     f"'{EXAMPLE}'. Negative frames count from the end; 0.5 with a point is the middle. Easings after a "
                     "value shape the way to the next key: linear, ease_in, ease_out, ease_in_out, hold.",
                 ),
-                io.Float.Input(
-                    "start_percent",
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.001,
-                    tooltip="From where it acts: 0 is the start of sampling, 1 the end; a position in the noise "
-                    "schedule, as in core's nodes.",
-                ),
-                io.Float.Input(
-                    "end_percent",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.001,
-                    tooltip="Up to where it acts, in the same measure.",
-                ),
+                *percent_inputs("the ControlNet"),
                 io.Vae.Input(
                     "vae",
                     optional=True,

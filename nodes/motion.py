@@ -6,35 +6,9 @@ from ..host import apply, betas, files, lora, motion
 from ..host.settings import MotionSettings
 from .types import MotionLora as MotionLoraType
 from .types import MotionModel
+from .widgets import percent_inputs
 
 CATEGORY = "Zoetrope/motion"
-
-
-def percent_inputs(what: str) -> list[io.Input]:
-    """Start and end of a range over the training noise schedule."""
-    meaning = "0 is the start of sampling, 1 the end; a position in the noise schedule, as in core's nodes."
-    return [
-        io.Float.Input(
-            "start_percent",
-            default=0.0,
-            min=0.0,
-            max=1.0,
-            step=0.001,
-            optional=True,
-            advanced=True,
-            tooltip=f"From where {what} acts. {meaning}",
-        ),
-        io.Float.Input(
-            "end_percent",
-            default=1.0,
-            min=0.0,
-            max=1.0,
-            step=0.001,
-            optional=True,
-            advanced=True,
-            tooltip=f"Up to where {what} acts. {meaning}",
-        ),
-    ]
 
 
 class LoadMotionModel(io.ComfyNode):
@@ -148,7 +122,7 @@ class ApplyMotionModel(io.ComfyNode):
                     optional=True,
                     tooltip="How much of the motion module's output is taken. 0 switches it off exactly.",
                 ),
-                *percent_inputs("the motion model"),
+                *percent_inputs("the motion model", optional=True),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="Connect to Context Windows or any sampler.")],
         )

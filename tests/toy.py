@@ -41,7 +41,7 @@ ALL_BLOCKS = {
     "transformer_depth_output": [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0],
     "use_linear_in_transformer": False,
     "context_dim": CONTEXT,
-    "num_heads": 8,
+    "num_heads": 2,
 }
 
 

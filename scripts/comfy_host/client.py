@@ -74,12 +74,7 @@ class Client:
         """Address of this client's event stream."""
         return f"ws{self.url[4:]}/ws?clientId={self.id}"
 
-    def open(self, path: str, body: Any = None, timeout: float = 60):
-        """The raw response of GET, or of POST when there is a body.
-
-        Raises:
-            SetupError: no server answers there.
-        """
+    def _send(self, path: str, body: Any, timeout: float):
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data=data, headers={"Content-Type": "application/json"})
         try:
@@ -90,11 +85,29 @@ class Client:
             reason = getattr(error, "reason", error)
             raise SetupError(f"No ComfyUI answers at {self.url} ({reason}): start it, or check the address.") from error
 
+    def open(self, path: str, body: Any = None, timeout: float = 60):
+        """The raw response of GET, or of POST when there is a body.
+
+        Raises:
+            SetupError: no server answers there, or not a ComfyUI.
+        """
+        try:
+            return self._send(path, body, timeout)
+        except urllib.error.HTTPError as error:
+            raise SetupError(f"{self.url}{path} answered {error.code} {error.reason}: is this a ComfyUI?") from error
+
     def json(self, path: str, body: Any = None) -> Any:
-        """The answer of a call, None when it has no content."""
+        """The answer of a call, None when it has no content.
+
+        Raises:
+            SetupError: as ``open``.
+        """
         with self.open(path, body) as response:
             text = response.read()
-        return json.loads(text) if text.strip() else None
+        try:
+            return json.loads(text) if text.strip() else None
+        except ValueError as error:
+            raise SetupError(f"{self.url}{path} did not answer with JSON: is this a ComfyUI?") from error
 
     def submit(self, prompt: Prompt) -> str:
         """Queue a prompt.
@@ -110,7 +123,8 @@ class Client:
         """
         body = {"prompt": prompt, "client_id": self.id, "prompt_id": str(uuid.uuid4())}
         try:
-            answer = self.json("/prompt", body)
+            with self._send("/prompt", body, timeout=60) as response:
+                answer = json.loads(response.read())
         except urllib.error.HTTPError as error:
             text = error.read().decode("utf-8", "replace")
             try:

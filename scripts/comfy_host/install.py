@@ -108,7 +108,7 @@ def ensure_packages(home: Path, python: str, name: str, requirements: list[Path]
     stamp = home / "stamps" / name
     if stamped(stamp, text):
         return
-    print(f"Installing {name} packages (downloads several GB the first time) ...", flush=True)
+    print(f"Installing {name} packages{' (several GB with torch)' if extra else ''} ...", flush=True)
     arguments = [*extra, *(part for path in requirements for part in ("-r", str(path)))]
     pip_install(python, arguments, home / "setup.log", f"installing {name} packages")
     write_atomic(stamp, text)

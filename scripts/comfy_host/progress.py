@@ -8,6 +8,7 @@ import time
 from typing import Any, TextIO
 
 from .client import Client, Prompt, PromptError, failure_text
+from .errors import SetupError
 from .websocket import WebSocket
 
 ENDINGS = ("execution_success", "execution_error", "execution_interrupted")
@@ -118,8 +119,12 @@ def run_prompt(client: Client, prompt: Prompt, out: TextIO | None = None) -> dic
 
     Raises:
         PromptError: the server refused it, or a node failed.
+        SetupError: the server refuses the connection that progress comes through.
     """
-    socket = WebSocket(client.websocket_url)
+    try:
+        socket = WebSocket(client.websocket_url)
+    except OSError as error:
+        raise SetupError(f"{client.url} refuses the connection for progress messages: {error}.") from error
     try:
         prompt_id = client.submit(prompt)
         progress = Progress(prompt, out)

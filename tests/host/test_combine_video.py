@@ -13,7 +13,6 @@ import folder_paths
 import numpy as np
 import pytest
 import torch
-from clips import chart, decode, exif_texts, left_behind, mp4_tags, running_children, webp_chunks
 from comfy import model_management
 from comfy.cli_args import args
 from comfy.ldm.modules.temporal_ae import VideoDecoder
@@ -21,6 +20,7 @@ from comfy.taesd.taehv import TAEHV
 from comfy.taesd.taesd import TAESD
 from comfy_api.latest import InputImpl, io
 
+from clips import chart, decode, exif_texts, left_behind, mp4_tags, running_children, webp_chunks
 from zoetrope.host import video
 from zoetrope.nodes.video import NODES, CombineVideo
 

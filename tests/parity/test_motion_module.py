@@ -14,10 +14,10 @@ import torch
 from diffusers import MotionAdapter
 from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
 from einops import rearrange
-from motion_files import TOY_WIDTHS, fill, module_names, module_shapes, motion_file, motion_shapes
 from torch import nn
 from torch.nn.functional import group_norm, layer_norm, linear
 
+from motion_files import TOY_WIDTHS, fill, module_names, module_shapes, motion_file, motion_shapes
 from zoetrope.motion_models.checkpoint import read_motion_checkpoint
 from zoetrope.motion_models.network import MotionNetwork
 from zoetrope.motion_models.positions import sinusoidal_positions

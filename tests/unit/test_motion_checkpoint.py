@@ -1,8 +1,8 @@
 import pytest
 import torch
-from motion_files import BLOCK, SD15_WIDTHS, CastingOperations, fill, module_names, motion_file, motion_shapes
 from torch import nn
 
+from motion_files import BLOCK, SD15_WIDTHS, CastingOperations, fill, module_names, motion_file, motion_shapes
 from zoetrope.motion_models.checkpoint import read_motion_checkpoint
 from zoetrope.motion_models.errors import MotionFileError
 from zoetrope.motion_models.network import MotionNetwork

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from motion_files import BLOCK, motion_file
 
+from motion_files import BLOCK, motion_file
 from toy_motion import lora_state_dict, motion_state_dict
 from zoetrope.motion_models.checkpoint import read_motion_checkpoint
 from zoetrope.motion_models.errors import MotionFileError

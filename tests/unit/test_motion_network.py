@@ -2,11 +2,11 @@ import math
 
 import pytest
 import torch
-from motion_files import CastingOperations, motion_file
 from torch import nn
 from torch.autograd.profiler import profile
 from torch.nn.functional import scaled_dot_product_attention
 
+from motion_files import CastingOperations, motion_file
 from zoetrope.motion_models.checkpoint import read_motion_checkpoint
 from zoetrope.motion_models.network import MAX_BATCH_HEADS, MotionModule, MotionNetwork, sequences_per_pass
 

@@ -1,5 +1,6 @@
 """The headless client: what it makes of prompts, refusals and events. The servers here are small stand-ins."""
 
+import http.server
 import io
 import json
 import socket
@@ -108,6 +109,23 @@ def test_nobody_at_the_address():
         Client(f"127.0.0.1:{port}").json("/system_stats")
     with pytest.raises(SetupError, match="is no address"):
         Client("ftp://x")
+
+
+@pytest.mark.parametrize(("status", "body"), [(404, b""), (200, b"<html>")], ids=["no such page", "no JSON"])
+def test_some_other_server_at_the_address(status, body):
+    class Other(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Other) as other:
+        threading.Thread(target=other.handle_request, daemon=True).start()
+        with pytest.raises(SetupError, match="is this a ComfyUI"):
+            Client(f"http://127.0.0.1:{other.server_port}").json("/system_stats")
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clips import chart, left_behind, running_children
 
+from clips import chart, left_behind, running_children
 from zoetrope.video import ffmpeg
 from zoetrope.video.encoder import VideoEncoder
 from zoetrope.video.ffmpeg import VideoError, find_ffmpeg

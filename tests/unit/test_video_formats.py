@@ -5,8 +5,8 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from clips import boxes, chart, decode, decode_with_pillow
 
+from clips import boxes, chart, decode, decode_with_pillow
 from zoetrope.video.encoder import VideoEncoder
 from zoetrope.video.formats import FORMATS, find_format
 

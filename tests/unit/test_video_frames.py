@@ -6,10 +6,10 @@ import av
 import numpy as np
 import pytest
 import torch
-from clips import chart
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clips import chart
 from zoetrope.video.audio import fit_sound
 from zoetrope.video.encoder import VideoEncoder
 from zoetrope.video.formats import find_format

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from clips import chart, decode, exif_texts, mp4_tags, webp_chunks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clips import chart, decode, exif_texts, mp4_tags, webp_chunks
 from zoetrope.video.encoder import VideoEncoder
 from zoetrope.video.ffmpeg import VideoError
 from zoetrope.video.formats import find_format

@@ -53,5 +53,6 @@ def test_run_preview_and_drop_back(frontend, name, see_preview):
     suffix = file["filename"][file["filename"].rindex(".") :]
     frontend.drop(data, file["filename"], TYPES[suffix])
     frontend.page.wait_for_function("() => app.graph.nodes.length > 0", timeout=60_000)
+    frontend.page.wait_for_timeout(1000)  # for the picture: the tab fades in
     frontend.picture(f"dropped_{name}")
     assert bare(frontend.prompt()) == bare(sent)
