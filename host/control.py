@@ -81,13 +81,10 @@ def apply_per_frame(
         conditionings: usually positive and negative; entries with the same earlier control share one new object.
         control_net: as loaded; not changed.
         image: (hints, H, W, 3) hint images in 0..1, kept by reference.
-        strength: strength at frames where the schedule says 1.
+        strength: strength at frames where the schedule says 1; zero throughout returns the same conditionings.
         percents: start and end position in the training noise schedule, 0 to 1.
         schedule: factor of the strength per frame.
         vae: for ControlNets that need their hints encoded.
-
-    Returns:
-        New conditionings, or the same where the strength is zero throughout.
 
     Raises:
         ValueError: ``control_net`` is empty.

@@ -90,7 +90,8 @@ class SavedVideo:
         entry = {"filename": self.path.name, "subfolder": self.subfolder, "type": self.folder_type}
         facts = {
             "frames": self.frames,
-            "frame_rate": float(self.frame_rate),
+            "fps": float(self.frame_rate),
+            "frame_rate": float(self.frame_rate),  # the name that other front ends read
             "width": self.width,
             "height": self.height,
             "codec": self.format.codec,

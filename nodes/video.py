@@ -26,7 +26,7 @@ class CombineVideo(io.ComfyNode):
             inputs=[*cls._what_to_write(), *cls._how_to_write()],
             outputs=[
                 io.Video.Output(
-                    display_name="video", tooltip="The finished file, for Save Video, Trim Video and others."
+                    display_name="video", tooltip="The finished file, for Trim Video, Get Video Components and others."
                 ),
             ],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],

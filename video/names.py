@@ -52,4 +52,4 @@ def reserve(folder: Path, stem: str, counter: int, extension: str) -> Path:
             continue
         if not path.exists():
             return path
-        part_path(path).unlink()
+        part_path(path).unlink(missing_ok=True)  # another run that lost the same race may be quicker

@@ -100,6 +100,7 @@ def test_images_become_an_mp4(folders):
         {
             **ui["images"][0],
             "frames": 17,
+            "fps": 8.0,
             "frame_rate": 8.0,
             "width": 64,
             "height": 48,
