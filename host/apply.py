@@ -32,9 +32,7 @@ def apply_motion_model(
     add_motion_loras(patcher, loras)
     animated.set_additional_models(KEY, [*applied, patcher])
     animated.set_attachments(KEY, (*settings_of(animated), settings))
-    if schedule != betas.USE_EXISTING:
-        name = motion.spec.family.beta_schedule if schedule == betas.AUTO else schedule
-        betas.apply_schedule(animated, name)
+    betas.apply_schedule(animated, motion.spec.family.beta_schedule if schedule == betas.AUTO else schedule)
     run.install(animated)
     return animated
 

@@ -7,18 +7,18 @@ and ``linear`` is what diffusers calls ``scaled_linear`` (square roots of betas 
 import logging
 from dataclasses import dataclass
 
-import comfy.model_base
 import comfy.model_sampling
 import comfy.utils
 import torch
 from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import CallbacksMP, WrappersMP
 from comfy_extras.nodes_model_advanced import LCM, ModelSamplingDiscreteDistilled
 
 log = logging.getLogger("zoetrope")
 
 AUTO = "auto"
 USE_EXISTING = "use_existing"
-TABLES = "model_sampling."
+KEY = "zoetrope_schedule"  # attachment, wrapper and callback
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class BetaSchedule:
     lcm_steps: int = 0
 
 
-# Source: research table of the published configs; `lcm` is what ComfyUI's own LCM nodes use.
+# Sources: noise_scheduler_kwargs of guoyww/AnimateDiff configs/inference (main and sdxl branches) and of AnimateLCM;
+# `lcm` is what ComfyUI's own ModelSamplingDiscrete makes of SD1.5.
 SCHEDULES = {
     "sqrt_linear": BetaSchedule("sqrt_linear"),
     "linear": BetaSchedule("linear"),
@@ -54,17 +55,36 @@ class _Settings:
     sampling_settings: dict
 
 
+@dataclass(frozen=True)
+class OwnTables:
+    """The sigma tables that belong to one model_sampling object, kept where nothing can write to them."""
+
+    sampling: torch.nn.Module
+    tables: tuple[tuple[str, torch.Tensor], ...]
+
+
 def apply_schedule(model: ModelPatcher, name: str) -> None:
     """Put the schedule on ``model`` (a clone owned by the caller), keeping its prediction type.
 
     Args:
         model: patcher of an SD1.5 or SDXL model.
-        name: a key of `SCHEDULES`.
+        name: a key of `SCHEDULES`, or ``use_existing``.
     """
-    schedule = SCHEDULES[name]
-    settings = {"beta_schedule": schedule.betas, "linear_start": 0.00085, "linear_end": schedule.end}
-    v_prediction = model.model.model_type == comfy.model_base.ModelType.V_PREDICTION
-    model.add_object_patch("model_sampling", _build(schedule, settings, v_prediction))
+    if name != USE_EXISTING:
+        schedule = SCHEDULES[name]
+        settings = {"beta_schedule": schedule.betas, "linear_start": 0.00085, "linear_end": schedule.end}
+        existing = model.get_model_object("model_sampling")
+        if "model_sampling" in model.object_patches:
+            log.warning(
+                "beta_schedule %s replaces the sampling that an earlier node set (%s); choose use_existing to keep it.",
+                name,
+                type(existing).__name__,
+            )
+        v_prediction = isinstance(existing, comfy.model_sampling.V_PREDICTION)
+        model.add_object_patch("model_sampling", _build(schedule, settings, v_prediction))
+    sampling = model.get_model_object("model_sampling")
+    tables = tuple((key, table.detach().to("cpu", copy=True)) for key, table in sampling.named_buffers())
+    model.set_attachments(KEY, OwnTables(sampling, tables))
 
 
 def _build(schedule: BetaSchedule, settings: dict, v_prediction: bool) -> torch.nn.Module:
@@ -82,37 +102,51 @@ def _build(schedule: BetaSchedule, settings: dict, v_prediction: bool) -> torch.
     return Discrete(_Settings(settings))
 
 
-def return_tables(model: ModelPatcher) -> None:
-    """Give the model_sampling in place its own tables back and take them off the host's books.
+def install(model: ModelPatcher) -> None:
+    """Guard the tables of ``model`` against the host's dynamic loader.
 
-    ``ModelPatcherDynamic`` (NVIDIA's default) keeps one ``backup_buffers`` for all clones of a model,
-    by path, and writes it back onto whatever module is at that path by then: one clone's sigma table
-    lands on another clone's model_sampling. With no entry on the books nothing can be written. To be
-    called while the model_sampling that was loaded last is still in place.
+    ``ModelPatcherDynamic`` (NVIDIA's default) keeps one ``backup_buffers`` for all clones of a model, by path, and
+    at the next load or unload writes it back onto whatever module is at that path by then: one clone's sigma table
+    lands on another clone's model_sampling. So entries are given back before our model loads, while their owner is
+    in place, and ours are taken off the books as soon as it is loaded.
     """
-    for key in [k for k in model.backup_buffers if k.startswith(TABLES)]:
-        comfy.utils.set_attr_buffer(model.model, key, model.backup_buffers.pop(key))
+    model.remove_wrappers_with_key(WrappersMP.PREPARE_SAMPLING, KEY)
+    model.add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, KEY, _load_with_own_tables)
+    model.remove_callbacks_with_key(CallbacksMP.ON_LOAD, KEY)
+    model.add_callback_with_key(CallbacksMP.ON_LOAD, KEY, _keep_own_tables)
 
 
-def load_with_own_tables(executor, model: ModelPatcher, *args, **kwargs):
-    """PREPARE_SAMPLING wrapper: load the model, then see that the schedule asked for is the active one.
+def _load_with_own_tables(executor, model: ModelPatcher, *args, **kwargs):
+    """PREPARE_SAMPLING wrapper: see that the schedule asked for is the active one.
 
     Raises:
         RuntimeError: another object sits in the model's place for its schedule after loading.
     """
-    asked = model.get_model_object("model_sampling")
-    tables = {name: table.detach().to("cpu", copy=True) for name, table in asked.named_buffers()}
-    return_tables(model)
+    for key in _entries(model):
+        comfy.utils.set_attr_buffer(model.model, key, model.backup_buffers.pop(key))
     result = executor(model, *args, **kwargs)
-    active = model.model.model_sampling
+    asked, active = model.get_model_object("model_sampling"), model.model.model_sampling
     if active is not asked:
         raise RuntimeError(
-            f"The noise schedule {type(asked).__name__} was replaced by {type(active).__name__} while the model "
-            "was loading; put the node that changes the model's sampling before Apply Motion Model."
+            f"The noise schedule {type(asked).__name__} was replaced by {type(active).__name__} while the model was "
+            "loading; put the node that changes the model's sampling before Apply Motion Model and set its "
+            "beta_schedule to use_existing."
         )
-    for name, table in tables.items():
+    _keep_own_tables(model)
+    return result
+
+
+def _keep_own_tables(model: ModelPatcher, *_load_arguments) -> None:
+    """ON_LOAD callback: put back what was written over our tables, and leave no copy for others to get."""
+    own, active = model.get_attachment(KEY), model.model.model_sampling
+    for name, table in own.tables if own.sampling is active else ():
         loaded = active.get_buffer(name)
         if loaded.shape != table.shape or not torch.equal(loaded.detach().cpu(), table):
             log.warning("The host wrote another model's noise schedule (%s) over this one; it was put back.", name)
             active.register_buffer(name, table.to(loaded.device))
-    return result
+    for key in _entries(model):
+        model.backup_buffers.pop(key)
+
+
+def _entries(model: ModelPatcher) -> list[str]:
+    return [key for key in model.backup_buffers if key.startswith("model_sampling.")]

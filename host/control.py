@@ -8,7 +8,7 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ..temporal.schedule import ValueSchedule
-from .frame_control import AnyControl, ControlSpec, FrameControl
+from .frame_control import AnyControl, ControlSpec, FrameControl, picks_hints
 
 KEY = "zoetrope_control"
 
@@ -48,17 +48,17 @@ def follower(control: AnyControl, followers: dict[AnyControl, AnyControl]) -> An
             lets core run them in one UNet call.
 
     Returns:
-        The copy. Controls with a ``sub_idxs`` attribute (ComfyUI-Advanced-ControlNet) pick their hints themselves
-        and are copied only where an earlier control of their chain changed.
+        The copy. Controls that have no hints, or pick them themselves, are copied only where an earlier control of
+        their chain changed; what cannot be copied stays as it is.
     """
     if control in followers:
         return followers[control]
     earlier = control.previous_controlnet
     previous = None if earlier is None else follower(earlier, followers)
-    picks_hints = hasattr(control, "sub_idxs")
-    if picks_hints and previous is earlier:
+    left_alone = picks_hints(control) or control.cond_hint_original is None
+    if (left_alone and previous is earlier) or not hasattr(control, "copy"):
         copy = control
-    elif picks_hints or isinstance(control, FrameControl):
+    elif left_alone or isinstance(control, FrameControl):
         copy = control.copy().set_previous_controlnet(previous)
     else:
         copy = FrameControl(control.copy(), ControlSpec()).set_previous_controlnet(previous)

@@ -65,4 +65,6 @@ def read_path(path: str) -> dict:
         ) from error
     except (OSError, ValueError, TypeError, RuntimeError, EOFError, SafetensorError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f"'{os.path.basename(path)}' cannot be read ({reason}); download it again.") from error
+        raise ValueError(
+            f"'{os.path.basename(path)}' cannot be read ({reason}); if other files load, download it again."
+        ) from error

@@ -94,7 +94,11 @@ class FrameControl(ControlBase):
             self.previous_controlnet.pre_run(model, percent_to_timestep_function)
 
     def cleanup(self) -> None:
-        super().cleanup()
+        """As ControlBase's, whose fields for the prepared hint are the inner control's here."""
+        if self.previous_controlnet is not None:
+            self.previous_controlnet.cleanup()
+        for clone in self.multigpu_clones.values():
+            clone.reset()
         self.reset()
 
     def reset(self) -> None:
@@ -153,6 +157,9 @@ class FrameControl(ControlBase):
         stacked conditionings changes.
         """
         inner = self.inner
+        if picks_hints(inner):
+            yield
+            return
         hints, extras = inner.cond_hint_original, inner.extra_concat_orig
         if 1 < len(hints) < total:
             self._tell(
@@ -188,6 +195,11 @@ class FrameControl(ControlBase):
         if message not in self._told:
             self._told.add(message)
             log.warning(message)
+
+
+def picks_hints(control: ControlBase) -> bool:
+    """Whether a control takes the hints of a window itself, as those of ComfyUI-Advanced-ControlNet do."""
+    return hasattr(control, "sub_idxs")
 
 
 def scaled(control: Residuals | None, factors: list[float]) -> Residuals | None:

@@ -16,8 +16,8 @@ def count_motion(executor, model: ModelPatcher, noise_shape, *args, **kwargs):
     """
     frames, channels, height, *rest = noise_shape
     handler = (kwargs.get("model_options") or {}).get("context_handler")
-    if handler is not None and getattr(handler, "dim", 0) == 0:
-        frames = min(frames, handler.context_length)
+    if getattr(handler, "dim", 0) == 0:
+        frames = min(frames, getattr(handler, "context_length", frames))
     area = frames * height * math.prod(rest)
     plain = model.model.memory_required([frames, channels, height, *rest])
     share = motion_bytes(model, area) / plain if plain else 0.0

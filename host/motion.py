@@ -88,4 +88,5 @@ def _storage_dtype(weights: dict[str, Tensor]) -> torch.dtype:
         return kind
     management = comfy.model_management
     parameters = sum(weight.numel() for weight in weights.values())
-    return management.unet_dtype(management.get_torch_device(), parameters, weight_dtype=torch.float32)
+    dtype = management.unet_dtype(management.get_torch_device(), parameters, weight_dtype=torch.float32)
+    return dtype if dtype.itemsize > 1 else torch.float16  # --fp8_e4m3fn-unet is about the UNet

@@ -13,13 +13,14 @@ from comfy.ldm.modules.attention import SpatialTransformer
 from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock, forward_timestep_embed
 from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import CallbacksMP, WrappersMP
+from comfy.patcher_extension import WrappersMP
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from ..motion_models.network import MotionNetwork
 from . import betas, memory, norms
 from .control import install as install_control
-from .frames import RUN_KEY, frames_per_chunk
+from .frames import RUN_KEY, chunk_frames, frames_per_chunk
 from .settings import KEY, MotionSettings, settings_of
 from .sites import motion_sites
 
@@ -31,16 +32,14 @@ LAYER_PATCH = "forward_timestep_embed_patch"
 def install(model: ModelPatcher) -> None:
     """Put our wrappers on ``model`` (a clone owned by the caller), once, however often it is called."""
     wrappers = {
-        WrappersMP.OUTER_SAMPLE: [start_run],
-        WrappersMP.PREPARE_SAMPLING: [memory.count_motion, betas.load_with_own_tables],
-        WrappersMP.APPLY_MODEL: [apply_model],
+        WrappersMP.OUTER_SAMPLE: start_run,
+        WrappersMP.PREPARE_SAMPLING: memory.count_motion,
+        WrappersMP.APPLY_MODEL: apply_model,
     }
-    for kind, functions in wrappers.items():
+    for kind, function in wrappers.items():
         model.remove_wrappers_with_key(kind, KEY)
-        for function in functions:
-            model.add_wrapper_with_key(kind, KEY, function)
-    model.remove_callbacks_with_key(CallbacksMP.ON_CLEANUP, KEY)
-    model.add_callback_with_key(CallbacksMP.ON_CLEANUP, KEY, betas.return_tables)
+        model.add_wrapper_with_key(kind, KEY, function)
+    betas.install(model)
     install_control(model)
 
 
@@ -58,33 +57,39 @@ def start_run(executor, noise: Tensor, *args, **kwargs):
         )
     frames = noise.shape[0]
     guider.model_options["transformer_options"][RUN_KEY] = frames
-    together = _frames_together(frames, guider.model_options.get("context_handler"))
     for settings in settings_of(guider.model_patcher):
+        if settings.effect == 0:
+            continue
         if frames == 1:
             log.info("Motion model '%s' is bypassed: the latent has one frame (batch_size 1).", settings.name)
-        elif together > settings.spec.max_frames:
-            limit = settings.spec.max_frames
-            raise ValueError(
-                f"Motion model '{settings.name}' has positions for {limit} frames, but {together} would be sampled "
-                f"together; add Context Windows with context_length at most {limit}."
-            )
+        _check_positions(settings, frames, guider.model_options.get("context_handler"))
     return executor(noise, *args, **kwargs)
 
 
-def _frames_together(frames: int, handler: object) -> int:
-    length = getattr(handler, "context_length", 0)
-    if not length or getattr(handler, "dim", 0) != 0 or frames <= length:
-        return frames
-    return length + bool(getattr(handler, "causal_window_fix", False))  # core's node prepends an anchor frame
+def _check_positions(settings: MotionSettings, frames: int, handler: object) -> None:
+    limit, length = settings.spec.max_frames, getattr(handler, "context_length", 0)
+    windowed = 0 < length < frames and getattr(handler, "dim", 0) == 0
+    anchor = int(windowed and getattr(handler, "causal_window_fix", False))  # core's node puts a frame in front
+    together = length + anchor if windowed else frames
+    if together > limit:
+        cure = f"set the context_length of Context Windows to at most {limit - anchor}"
+        cure += " or switch its causal_window_fix off" if anchor else ""
+        raise ValueError(
+            f"Motion model '{settings.name}' has positions for {limit} frames, but {together} would be sampled "
+            f"together; {cure if windowed else f'add Context Windows with context_length at most {limit}'}."
+        )
 
 
-def apply_model(executor, x: Tensor, t: Tensor, c_concat=None, c_crossattn=None, control=None, options=None, **kwargs):
+def apply_model(
+    executor, x: Tensor, t: Tensor, c_concat=None, c_crossattn=None, control=None, transformer_options=None, **kwargs
+):
     """APPLY_MODEL wrapper: one UNet call with this run's motion models."""
-    options = options or {}
+    options = transformer_options or {}
     call = MotionCall(executor.class_obj, x, options)
     if not call.active:
         return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
     with ExitStack() as stack:
+        stack.callback(call.watch_unet().remove)
         if any(settings.spec.family.norms_across_frames for settings, _ in call.active):
             stack.enter_context(norms.across_frames(call.unet, call.frames))
         out = executor(x, t, c_concat, c_crossattn, control, call.options(options), **kwargs)
@@ -104,10 +109,24 @@ class MotionCall:
     def __init__(self, base: BaseModel, x: Tensor, options: dict):
         self.unet = base.diffusion_model
         self.frames = frames_per_chunk(options, x.shape[0])
+        if self.frames == 1 and options.get(RUN_KEY, 1) > 1 and len(chunk_frames(options) or ()) != 1:
+            raise RuntimeError(
+                f"A node sends the {options[RUN_KEY]} frames of this clip to the UNet one by one, so no motion is "
+                "possible; remove it from this MODEL."
+            )
         self.active = [] if self.frames == 1 else _active(base, options)
         self.sites = {id(layer): place for place, layer in motion_sites(self.unet).items()} if self.active else {}
         self.ran = [0] * len(self.active)
+        self.unet_ran = False
         self.others = options.get("patches", {})
+
+    def watch_unet(self) -> RemovableHandle:
+        """Notice whether the UNet runs at all: caching nodes (EasyCache) answer some calls from memory."""
+
+        def note(*_call) -> None:
+            self.unet_ran = True
+
+        return self.unet.time_embed.register_forward_pre_hook(note)
 
     def options(self, options: dict) -> dict:
         """A copy of ``options`` in which our layer patch comes first."""
@@ -139,7 +158,7 @@ class MotionCall:
             RuntimeError: fewer or more modules ran than the motion model has.
         """
         for ran, (settings, network) in zip(self.ran, self.active, strict=True):
-            if ran != len(network.spec.sites):
+            if self.unet_ran and ran != len(network.spec.sites):
                 raise RuntimeError(
                     f"{ran} of {len(network.spec.sites)} modules of motion model '{settings.name}' ran; another node "
                     "skips or replaces blocks of the UNet, remove it from this MODEL."

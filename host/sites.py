@@ -5,12 +5,13 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock, UNetModel, 
 from comfy.model_patcher import ModelPatcher
 from torch import nn
 
+from ..motion_models.families import BASE_TITLES
 from ..motion_models.spec import MotionSpec
 
 Place = tuple[str, int]  # ("input" | "middle" | "output", block index)
 
 BASES = {768: "sd15", 1024: "sd2", 2048: "sdxl"}
-TITLES = {"sd15": "SD1.5", "sd2": "SD2.x", "sdxl": "SDXL"}
+TITLES = {**BASE_TITLES, "sd2": "SD2.x"}
 
 
 def motion_sites(unet: UNetModel) -> dict[Place, nn.Module]:

@@ -34,8 +34,8 @@ class LoadMotionModel(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, motion_model: str) -> bool | str:
-        return files.missing(files.MOTION_MODELS, motion_model) or True
+    def validate_inputs(cls, motion_model: str | None) -> bool | str:
+        return motion_model is None or files.missing(files.MOTION_MODELS, motion_model) or True
 
     @classmethod
     def execute(cls, motion_model: str) -> io.NodeOutput:
@@ -74,8 +74,8 @@ class MotionLora(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, motion_lora: str) -> bool | str:
-        return files.missing(files.MOTION_LORAS, motion_lora) or True
+    def validate_inputs(cls, motion_lora: str | None) -> bool | str:
+        return motion_lora is None or files.missing(files.MOTION_LORAS, motion_lora) or True
 
     @classmethod
     def execute(cls, motion_lora: str, strength: float, previous: lora.Stack = ()) -> io.NodeOutput:

@@ -57,6 +57,7 @@ def main() -> None:
     before = snapshot()
     import pack  # noqa: F401, PLC0415
     import toy  # noqa: PLC0415
+    import zoetrope.nodes  # noqa: F401, PLC0415
     from toy_files import animate, motion_lora, motion_model  # noqa: PLC0415
     from zoetrope.host.windows import apply_windows  # noqa: PLC0415
     from zoetrope.temporal.windows import WindowSettings  # noqa: PLC0415
@@ -67,6 +68,12 @@ def main() -> None:
         motion = motion_model(directory, "v1")
         model = animate(toy.toy_model_patcher(), motion, loras=(motion_lora(directory, mid=False),))
         model = apply_windows(model, WindowSettings(length=4, overlap=2))
+
+        def inside(executor, *arguments, **options):
+            changed(before, "inside the UNet call")
+            return executor(*arguments, **options)
+
+        model.add_wrapper_with_key("diffusion_model", "probe", inside)
         toy.sample(model, frames=8, callback=lambda *step: changed(before, "while sampling"))
     changed(before, "after sampling")
     print(f"watched {len(before)} names")

@@ -51,8 +51,11 @@ def dynamic_vram():
 
     comfy_aimdo.control.init()
     assert comfy_aimdo.control.init_devices([(CUDA.index or 0, 0)])
+    static = comfy.model_patcher.CoreModelPatcher
+    comfy.model_patcher.CoreModelPatcher = comfy.model_patcher.ModelPatcherDynamic
     comfy.memory_management.aimdo_enabled = True
     yield
+    comfy.model_patcher.CoreModelPatcher = static
     comfy.memory_management.aimdo_enabled = False
 
 

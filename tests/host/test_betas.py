@@ -1,10 +1,13 @@
 """Noise schedules: the right tables, on the right MODEL, also under the host's dynamic VRAM loader."""
 
+import comfy.model_base
+import comfy.model_management
 import comfy.model_patcher
 import comfy.model_sampling
 import comfy.utils
 import pytest
 import torch
+from comfy.patcher_extension import CallbacksMP
 
 import toy
 from toy_files import animate, motion_model
@@ -58,7 +61,8 @@ def test_use_existing_leaves_the_object_alone(model, tmp_path):
 
 
 def test_v_prediction_checkpoints_keep_their_prediction(model):
-    model.model.model_type = type(model.model.model_type).V_PREDICTION
+    kind = comfy.model_base.ModelType.V_PREDICTION
+    model.model.model_sampling = comfy.model_base.model_sampling(model.model.model_config, kind)
     betas.apply_schedule(model, "sqrt_linear")
     assert isinstance(model.get_model_object("model_sampling"), comfy.model_sampling.V_PREDICTION)
 
@@ -81,6 +85,8 @@ class DynamicStandIn(comfy.model_patcher.ModelPatcher):
         for key, buffer in list(self.model.named_buffers(recurse=True)):
             self.backup_buffers.setdefault(key, buffer)
             comfy.utils.set_attr_buffer(self.model, key, buffer.clone())
+        for callback in self.get_all_callbacks(CallbacksMP.ON_LOAD):
+            callback(self, device_to, 0, False, False)
         return super().partially_load(device_to, extra_memory, force_patch_weights)
 
     def detach(self, unpatch_all=True):
@@ -99,16 +105,17 @@ def tables(patcher):
     return patcher.get_model_object("model_sampling").sigmas.clone()
 
 
-def core_patched(patcher):
-    """Core's way of another schedule, without our guard."""
-    clone = patcher.clone()
-    betas.apply_schedule(clone, "sqrt_linear")
-    return clone
+def core_node(patcher, *arguments):
+    """Core's ModelSamplingDiscrete node."""
+    from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
+
+    node = ModelSamplingDiscrete
+    return (node.execute(patcher, *arguments) if hasattr(node, "execute") else node().patch(patcher, *arguments))[0]
 
 
 def test_the_stand_in_shows_the_hosts_bug(dynamic):
     """Without a guard, sampling the plain model first writes its table onto the patched clone."""
-    patched = core_patched(dynamic)
+    patched = core_node(dynamic, "lcm", False)
     expected = tables(patched)
     toy.sample(dynamic, steps=1)
     toy.sample(patched, steps=1)
@@ -139,6 +146,42 @@ def test_clip_is_the_same_under_the_stand_in(dynamic, model, tmp_path):
     expected = toy.sample(animate(model, motion))
     toy.sample(dynamic, steps=1)
     assert torch.equal(toy.sample(animate(dynamic, motion)), expected)
+
+
+def test_a_run_that_fails_while_loading_leaves_the_plain_table_alone(dynamic, tmp_path):
+    """Core cleans up only after a load that went well."""
+    animated = animate(dynamic, motion_model(tmp_path))
+    plain_table = tables(dynamic)
+
+    def fail(executor, *args, **kwargs):
+        executor(*args, **kwargs)
+        raise MemoryError("the load went wrong late")
+
+    broken = animated.clone()
+    broken.add_wrapper_with_key("prepare_sampling", "breaker", fail)
+    with pytest.raises(MemoryError):
+        toy.sample(broken, steps=1)
+    toy.sample(dynamic, steps=1)
+    assert torch.equal(tables(dynamic), plain_table)
+
+
+def test_loading_outside_of_sampling_keeps_the_own_table(dynamic, tmp_path):
+    """Core's Save Checkpoint loads a MODEL without sampling it."""
+    animated = animate(dynamic, motion_model(tmp_path))
+    own_table = tables(animated)
+    toy.sample(dynamic, steps=1)
+    comfy.model_management.load_models_gpu([animated])
+    assert torch.equal(tables(animated), own_table)
+    toy.sample(animated, steps=1)
+    assert torch.equal(tables(animated), own_table)
+
+
+def test_v_prediction_set_by_an_earlier_node_is_kept_and_said(model, tmp_path, caplog):
+    patched = core_node(model, "v_prediction", True)
+    with caplog.at_level("WARNING", "zoetrope"):
+        animated = animate(patched, motion_model(tmp_path))
+    assert isinstance(animated.get_model_object("model_sampling"), comfy.model_sampling.V_PREDICTION)
+    assert "choose use_existing to keep it" in caplog.text
 
 
 def test_a_table_overwritten_while_loading_is_put_back(model, tmp_path, caplog):

@@ -279,8 +279,11 @@ class PicksHints(comfy.controlnet.ControlBase):
 
 def test_controls_that_pick_their_hints_are_left_alone():
     alone, plain = PicksHints(), toy.toy_controlnet()
+    plain.set_cond_hint(toy.hints(2).movedim(-1, 1))
     followers = {}
     assert control.follower(alone, followers) is alone
+    without_hints = toy.toy_controlnet()
+    assert control.follower(without_hints, followers) is without_hints
     above = PicksHints().set_previous_controlnet(plain)
     copy = control.follower(above, followers)
     assert copy is not above and isinstance(copy.previous_controlnet, FrameControl)

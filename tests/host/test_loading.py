@@ -24,7 +24,11 @@ def test_family_is_read_from_the_weights(tmp_path, version, modules, frames):
 
 def test_ckpt_with_nested_state_dict_is_read_without_running_code(tmp_path):
     put(files.MOTION_MODELS, tmp_path / "any.safetensors", motion_state_dict("v2"))
-    nested = {"epoch": 1, "global_step": 2, "state_dict": {f"module.{k}": v for k, v in motion_state_dict("v2").items()}}
+    nested = {
+        "epoch": 1,
+        "global_step": 2,
+        "state_dict": {f"module.{k}": v for k, v in motion_state_dict("v2").items()},
+    }
     torch.save(nested, tmp_path / "mm.ckpt")
     motion = load_motion_model("mm.ckpt")
     plain = motion_model(tmp_path, "v2")
@@ -57,7 +61,9 @@ def test_broken_files_give_one_sentence(tmp_path, name, content):
 
 def test_missing_file_names_the_folder_and_what_is_there(tmp_path):
     motion_model(tmp_path, "v3", name="here.safetensors")
-    with pytest.raises(ValueError, match=r"'gone.ckpt' is not in models/animatediff_models \(found: .*here.safetensors"):
+    with pytest.raises(
+        ValueError, match=r"'gone.ckpt' is not in models/animatediff_models \(found: .*here.safetensors"
+    ):
         load_motion_model("gone.ckpt")
 
 
@@ -87,11 +93,17 @@ def test_cached_patcher_init_builds_the_same_network(tmp_path):
     load, arguments = motion.patcher.cached_patcher_init
     again = load(*arguments, disable_dynamic=True)
     assert load is load_patcher
-    assert all(torch.equal(a, b) for a, b in zip(again.model.state_dict().values(), motion.patcher.model.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(again.model.state_dict().values(), motion.patcher.model.state_dict().values(), strict=True)
+    )
 
 
 def checkpoint_like():
-    return {"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(8, 4, 3, 3), "cond_stage_model.x": torch.zeros(1)}
+    return {
+        "model.diffusion_model.input_blocks.0.0.weight": torch.zeros(8, 4, 3, 3),
+        "cond_stage_model.x": torch.zeros(1),
+    }
 
 
 def adapter_like():
@@ -159,5 +171,7 @@ def test_motion_lora_of_other_widths_is_refused(tmp_path):
 def test_motion_lora_file_is_safetensors_or_nested_ckpt(tmp_path):
     motion_lora(tmp_path)
     torch.save({"state_dict": lora_state_dict()}, tmp_path / "nested.ckpt")
-    assert len(load_motion_lora("nested.ckpt", 1.0).pairs) == len(load_motion_lora("lora.safetensors", 1.0).pairs) == 168
+    assert (
+        len(load_motion_lora("nested.ckpt", 1.0).pairs) == len(load_motion_lora("lora.safetensors", 1.0).pairs) == 168
+    )
     assert safetensors.torch.load_file(tmp_path / "lora.safetensors").keys() == lora_state_dict().keys()

@@ -64,8 +64,17 @@ def test_frames_beyond_the_positions_are_refused_in_words(model, tmp_path, versi
 
 
 def test_conditionings_together_or_apart_give_the_same_clip(motion):
-    together = toy.sample(animate(toy.toy_model_patcher(), motion))
-    apart = toy.sample(animate(toy.toy_model_patcher(split_conds=True), motion))
+    batches = []
+
+    def note(executor, x, *args, **kwargs):
+        batches.append(x.shape[0])
+        return executor(x, *args, **kwargs)
+
+    models = [animate(toy.toy_model_patcher(split_conds=split), motion) for split in (False, True)]
+    for animated in models:
+        animated.add_wrapper_with_key("diffusion_model", "note", note)
+    together, apart = (toy.sample(animated) for animated in models)
+    assert batches == [16] * 2 + [8] * 4
     assert relative_error(together, apart) < 5e-5
 
 
@@ -172,6 +181,53 @@ def test_two_stages_of_ksampler_advanced_equal_one(model, motion):
         animated, steps=4, start_step=2, last_step=4, latent=first, noise=torch.zeros_like(first), disable_noise=True
     )
     assert relative_error(second, whole) < 5e-5
+
+
+def test_effect_zero_takes_clips_of_any_length(model, tmp_path):
+    still = animate(model, motion_model(tmp_path, "v1"), schedule="use_existing", effect=0.0)
+    assert toy.sample(still, frames=26, steps=1).shape[0] == 26
+
+
+def test_cure_names_the_anchor_frame_of_cores_windows(model, tmp_path):
+    """Core's Context Windows node (0.27 and newer) puts a frame in front of a window, which may be one too many."""
+    animated = animate(model, motion_model(tmp_path, "v1"))
+    handler = toy.with_core_handler(animated, "standard_static", "pyramid", length=24, overlap=4)
+    if not hasattr(handler.model_options["context_handler"], "causal_window_fix"):
+        assert toy.sample(handler, frames=30, steps=1).isfinite().all()
+        return
+    with pytest.raises(ValueError, match="25 would be sampled together; set .* to at most 23 or switch its causal"):
+        toy.sample(handler, frames=30, steps=1)
+
+
+def test_calls_that_a_caching_node_answers_are_no_error(model, motion):
+    """EasyCache skips the UNet in some steps; there is no motion to miss then."""
+    results = []
+
+    def answer_from_memory(executor, x, *args, **kwargs):
+        results.append(results[0] if len(results) == 1 else executor(x, *args, **kwargs))
+        return results[-1]
+
+    animated = animate(model, motion)
+    animated.add_wrapper_with_key("diffusion_model", "cache", answer_from_memory)
+    assert toy.sample(animated, steps=3).isfinite().all()
+    assert results[1] is results[0] and results[2] is not results[0]
+
+
+def test_frames_sent_one_by_one_are_a_loud_error(model, motion):
+    def one_by_one(apply, call):
+        def one(i):
+            options = {**call["c"]["transformer_options"], "cond_or_uncond": [0]}
+            context = call["c"]["c_crossattn"][i : i + 1]
+            return apply(
+                call["input"][i : i + 1], call["timestep"][i : i + 1], c_crossattn=context, transformer_options=options
+            )
+
+        return torch.cat([one(i) for i in range(len(call["input"]))])
+
+    animated = animate(model, motion)
+    animated.set_model_unet_function_wrapper(one_by_one)
+    with pytest.raises(RuntimeError, match="8 frames of this clip to the UNet one by one"):
+        toy.sample(animated, steps=1)
 
 
 def test_image_latents_only(model, motion):

@@ -33,7 +33,11 @@ def lora_clone(model):
 def free_u_clone(model):
     from comfy_extras.nodes_freelunch import FreeU
 
-    result = FreeU.execute(model, 1.1, 1.2, 0.9, 0.2) if hasattr(FreeU, "execute") else FreeU().patch(model, 1.1, 1.2, 0.9, 0.2)
+    result = (
+        FreeU.execute(model, 1.1, 1.2, 0.9, 0.2)
+        if hasattr(FreeU, "execute")
+        else FreeU().patch(model, 1.1, 1.2, 0.9, 0.2)
+    )
     return result[0]
 
 
@@ -47,7 +51,7 @@ def sampling_clone(model):
 
 @pytest.mark.parametrize("other_node", [lora_clone, free_u_clone, sampling_clone])
 def test_motion_survives_other_nodes(model, motion, other_node):
-    """Frames still interact after another node cloned the MODEL, and the other node still acts."""
+    """Frames still interact after another node cloned the MODEL."""
     changed = other_node(animate(model, motion))
     noise = toy.noise_for(4)
     shifted = noise.clone()
@@ -94,7 +98,7 @@ def test_a_checkpoint_saved_after_sampling_holds_no_motion(model, motion):
     before = {key: weight.clone() for key, weight in model.model.diffusion_model.state_dict().items()}
     animated = animate(model, motion)
     toy.sample(animated)
-    saved = animated.model_state_dict_for_saving(animated.model.diffusion_model, "diffusion_model.")
+    saved = {k.removeprefix("model.diffusion_model."): v for k, v in animated.state_dict_for_saving().items()}
     assert saved.keys() == before.keys()
     assert all(torch.equal(torch.as_tensor(saved[key]), before[key]) for key in before)
 
@@ -122,11 +126,10 @@ def test_error_in_the_unet_then_a_clean_second_run(model, tmp_path):
     expected = toy.sample(animated)
     broken = animated.clone()
 
-    def fail(x, extra_options):
+    def fail(h, hsp, extra_options):
         raise ArithmeticError("a node failed")
 
-    broken.set_model_patch(fail, "output_block_patch")
-    broken.model_options["transformer_options"]["patches"]["output_block_patch"] = [lambda h, hsp, options: fail(h, options)]
+    broken.set_model_output_block_patch(fail)
     with pytest.raises(ArithmeticError):
         toy.sample(broken)
     assert not any(m._forward_hooks for m in model.model.diffusion_model.modules())
