@@ -63,7 +63,12 @@ DTYPE = torch.float16 if DEVICE.type == "cuda" else torch.float32
 
 def checkpoint() -> comfy.model_patcher.ModelPatcher:
     """SD1.5's UNet with random weights."""
-    config = {**toy.toy_sd15_unet_config(DTYPE), "model_channels": 320, "channel_mult": [1, 2, 4, 4], "context_dim": 768}
+    config = {
+        **toy.toy_sd15_unet_config(DTYPE),
+        "model_channels": 320,
+        "channel_mult": [1, 2, 4, 4],
+        "context_dim": 768,
+    }
     model = comfy.model_base.BaseModel(comfy.supported_models.SD15(config), device=DEVICE)
     return comfy.model_patcher.CoreModelPatcher(randomise(model), load_device=DEVICE, offload_device=DEVICE)
 
@@ -76,7 +81,7 @@ def motion_model() -> MotionModel:
     spec = MotionSpec(family, sites, family.positions)
     network = MotionNetwork(spec, comfy.ops.manual_cast, comfy.ops.scaled_dot_product_attention, DEVICE, DTYPE)
     patcher = comfy.model_patcher.CoreModelPatcher(randomise(network), load_device=DEVICE, offload_device=DEVICE)
-    return MotionModel("random", spec, patcher)
+    return MotionModel("random", spec, patcher, path="")
 
 
 def randomise(module: torch.nn.Module) -> torch.nn.Module:

@@ -4,7 +4,7 @@ from comfy.model_patcher import ModelPatcher
 
 from . import betas, run
 from .lora import Stack, add_motion_loras
-from .motion import MotionModel
+from .motion import MotionModel, load_patcher
 from .settings import KEY, MotionSettings, settings_of
 from .sites import check_fits
 
@@ -43,6 +43,5 @@ def _own_patcher(motion: MotionModel, applied: list[ModelPatcher]) -> ModelPatch
     Clones share one set of weights, and the host keeps only one clone's patches in them at a time.
     """
     if any(other.model is motion.patcher.model for other in applied):
-        load, arguments = motion.patcher.cached_patcher_init
-        return load(*arguments)
+        return load_patcher(motion.path)
     return motion.patcher.clone()

@@ -95,11 +95,7 @@ def _build(schedule: BetaSchedule, settings: dict, v_prediction: bool) -> torch.
 
         return Distilled(_Settings(settings))
     prediction = comfy.model_sampling.V_PREDICTION if v_prediction else comfy.model_sampling.EPS
-
-    class Discrete(comfy.model_sampling.ModelSamplingDiscrete, prediction):
-        pass
-
-    return Discrete(_Settings(settings))
+    return type("Discrete", (comfy.model_sampling.ModelSamplingDiscrete, prediction), {})(_Settings(settings))
 
 
 def install(model: ModelPatcher) -> None:
@@ -138,8 +134,9 @@ def _load_with_own_tables(executor, model: ModelPatcher, *args, **kwargs):
 
 def _keep_own_tables(model: ModelPatcher, *_load_arguments) -> None:
     """ON_LOAD callback: put back what was written over our tables, and leave no copy for others to get."""
-    own, active = model.get_attachment(KEY), model.model.model_sampling
-    for name, table in own.tables if own.sampling is active else ():
+    own: OwnTables | None = model.get_attachment(KEY)
+    active = model.model.model_sampling
+    for name, table in own.tables if own is not None and own.sampling is active else ():
         loaded = active.get_buffer(name)
         if loaded.shape != table.shape or not torch.equal(loaded.detach().cpu(), table):
             log.warning("The host wrote another model's noise schedule (%s) over this one; it was put back.", name)

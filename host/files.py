@@ -58,7 +58,10 @@ def read(folder: str, name: str) -> tuple[str, dict]:
 def read_path(path: str) -> dict:
     """Read one model file by its path; see `read`."""
     try:
-        return comfy.utils.load_torch_file(path, safe_load=True)
+        state_dict = comfy.utils.load_torch_file(path, safe_load=True)
+        if not isinstance(state_dict, dict):
+            raise TypeError(f"it holds a {type(state_dict).__name__}, not weights by name")
+        return state_dict
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"'{os.path.basename(path)}' holds pickled code and was not opened; get a .safetensors version of it."

@@ -98,7 +98,8 @@ class FrameControl(ControlBase):
         if self.previous_controlnet is not None:
             self.previous_controlnet.cleanup()
         for clone in self.multigpu_clones.values():
-            clone.reset()
+            if isinstance(clone, FrameControl):
+                clone.reset()
         self.reset()
 
     def reset(self) -> None:

@@ -29,11 +29,13 @@ class MotionModel:
         name: file name, for messages.
         spec: what was read from the weights.
         patcher: ComfyUI's handle of the network; clone it before patching.
+        path: where the file is, to load it again.
     """
 
     name: str
     spec: MotionSpec
     patcher: ModelPatcher
+    path: str
 
 
 def load_motion_model(name: str) -> MotionModel:
@@ -46,7 +48,7 @@ def load_motion_model(name: str) -> MotionModel:
     patcher = _build(path, state_dict, comfy.model_patcher.CoreModelPatcher)
     spec = patcher.model.spec
     log.info("Loaded motion model %s: %s, %d frames at most.", name, spec.family.name, spec.max_frames)
-    return MotionModel(name, spec, patcher)
+    return MotionModel(name, spec, patcher, path)
 
 
 def load_patcher(path: str, disable_dynamic: bool = False) -> ModelPatcher:

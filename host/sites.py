@@ -6,15 +6,14 @@ from comfy.model_patcher import ModelPatcher
 from torch import nn
 
 from ..motion_models.families import BASE_TITLES
-from ..motion_models.spec import MotionSpec
+from ..motion_models.spec import MotionSpec, Place
 
-Place = tuple[str, int]  # ("input" | "middle" | "output", block index)
-
+Layer = SpatialTransformer | ResBlock
 BASES = {768: "sd15", 1024: "sd2", 2048: "sdxl"}
 TITLES = {**BASE_TITLES, "sd2": "SD2.x"}
 
 
-def motion_sites(unet: UNetModel) -> dict[Place, nn.Module]:
+def motion_sites(unet: UNetModel) -> dict[tuple[Place, int], Layer]:
     """The layer of each block that a motion module follows.
 
     It is the block's last spatial transformer, or its ResBlock where there is none; so in the middle
@@ -23,9 +22,11 @@ def motion_sites(unet: UNetModel) -> dict[Place, nn.Module]:
 
     Source: guoyww/AnimateDiff ``animatediff/models/unet_blocks.py``, order of resnet, attention, motion.
     """
-    blocks = [("input", i, block) for i, block in enumerate(unet.input_blocks)]
-    blocks += [] if unet.middle_block is None else [("middle", 0, unet.middle_block)]
-    blocks += [("output", i, block) for i, block in enumerate(unet.output_blocks)]
+    blocks: list[tuple[Place, int, nn.Module]] = []
+    blocks.extend(("input", i, block) for i, block in enumerate(unet.input_blocks))
+    if unet.middle_block is not None:
+        blocks.append(("middle", 0, unet.middle_block))
+    blocks.extend(("output", i, block) for i, block in enumerate(unet.output_blocks))
     sites = {}
     for place, index, block in blocks:
         layer = _followed_layer(block)
@@ -34,8 +35,8 @@ def motion_sites(unet: UNetModel) -> dict[Place, nn.Module]:
     return sites
 
 
-def _followed_layer(block: nn.Module) -> nn.Module | None:
-    layers = list(block)
+def _followed_layer(block: nn.Module) -> Layer | None:
+    layers = list(block.children())
     transformers = [layer for layer in layers if isinstance(layer, SpatialTransformer)]
     residuals = [layer for layer in layers if isinstance(layer, ResBlock)]
     return transformers[-1] if transformers else residuals[0] if residuals else None
@@ -75,5 +76,5 @@ def _other_base(name: str, spec: MotionSpec, found: str) -> str:
     )
 
 
-def _channels(layer: nn.Module) -> int:
+def _channels(layer: Layer) -> int:
     return layer.in_channels if isinstance(layer, SpatialTransformer) else layer.out_channels

@@ -4,7 +4,7 @@
     python scripts/check.py --only unit host
     python scripts/check.py --skip browser
 
-A tier that cannot run fails, unless it is left out by name. Logs and reports go to artefacts/check.
+A tier that cannot run fails, unless it is left out by name; only gpu is passed over without a CUDA device. Logs and reports go to artefacts/check.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import concurrent.futures
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -117,9 +118,22 @@ def execute(command: list[str], environment: dict[str, str], log: Path) -> int:
         except subprocess.TimeoutExpired:
             return 124
         finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
+            end(process)
+
+
+def end(process: subprocess.Popen) -> None:
+    """Stop a tier as Ctrl-C would, so that pytest ends the servers it started; after that, by force."""
+    if process.poll() is not None:
+        return
+    if sys.platform == "win32":
+        process.terminate()
+    else:
+        process.send_signal(signal.SIGINT)
+    try:
+        process.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def run_tier(tier: Tier, host: Host, environment: dict[str, str]) -> Result:
@@ -219,10 +233,13 @@ def main() -> int:
         return 1
     print(f"Checking {', '.join(tier.name for tier in tiers)} ...", flush=True)
     results = []
-    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+    pool = concurrent.futures.ThreadPoolExecutor(max_workers=2)
+    try:
         for future in concurrent.futures.as_completed([pool.submit(check, tier, host) for tier in tiers]):
             results.append(future.result())
             show(results[-1])
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)  # Ctrl-C reaches the running tiers and starts no other
     order = [tier.name for tier in tiers]
     results.sort(key=lambda row: order.index(row.tier))
     print(table(results, time.monotonic() - began))
@@ -230,6 +247,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(main())
     except KeyboardInterrupt:

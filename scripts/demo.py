@@ -87,7 +87,7 @@ def use_demo_size(prompt: Prompt, options: argparse.Namespace) -> None:
 
 
 def choose_models(client: Client, prompt: Prompt, options: argparse.Namespace, host: Host | None) -> None:
-    """Keep the models that the server has; put demo models in the place of the others where we may write them.
+    """Keep the models when the server has all of them; else put demo models in their place where we may write them.
 
     Raises:
         SetupError: a model that the user named, or any on a server that is not ours, is missing.
@@ -96,18 +96,18 @@ def choose_models(client: Client, prompt: Prompt, options: argparse.Namespace, h
     for kind, name in graph.model_inputs(prompt):
         loader = graph.LOADERS[kind]
         found = client.choices(loader.class_type, loader.name)
-        if name in found:
-            continue
-        named = {"checkpoint": options.checkpoint, "motion_v2": options.motion_model}.get(kind)
-        if host is None or named is not None:
+        if name not in found:
             listed = ", ".join(found[:8]) or "nothing"
-            raise SetupError(f"The server has no {name!r} in its {loader.folder} folder; it has: {listed}.")
-        missing.append(kind)
-    if not missing or host is None:
+            missing.append(f"The server has no {name!r} in its {loader.folder} folder; it has: {listed}.")
+    if not missing:
         return
-    print("Using demo models (no pictures, only colours): " + ", ".join(dict.fromkeys(missing)), flush=True)
-    write_demo_models(host, missing)
-    for kind in missing:
+    if host is None or options.checkpoint or options.motion_model:
+        raise SetupError(missing[0])
+    # All or none: the demo models are of their own width and go with no real ones.
+    kinds = list(dict.fromkeys(kind for kind, _ in graph.model_inputs(prompt)))
+    print("Using demo models (no pictures, only colours): " + ", ".join(kinds), flush=True)
+    write_demo_models(host, kinds)
+    for kind in kinds:
         loader = graph.LOADERS[kind]
         graph.set_inputs(prompt, {loader.class_type: loader.name}, loader.demo)
     use_demo_size(prompt, options)
@@ -206,7 +206,9 @@ def run(options: argparse.Namespace) -> None:
 def main() -> int:
     options = parse()
     # A terminate request ends like Ctrl-C: the server that we started must not stay behind.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
         run(options)
     except SetupError as error:

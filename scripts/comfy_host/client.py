@@ -60,9 +60,14 @@ class Client:
         Raises:
             SetupError: the address is not http or https.
         """
-        parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SetupError(f"--server {url!r} is no address: use one like http://127.0.0.1:8188.")
+        wrong = SetupError(f"--server {url!r} is no address: use one like http://127.0.0.1:8188.")
+        try:
+            parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
+            usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port)
+        except ValueError as error:  # of a port that is no number, or half an IPv6 address
+            raise wrong from error
+        if not usable:
+            raise wrong
         self.url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         self.id = uuid.uuid4().hex
         # Loopback must not go through a proxy that the environment names.
@@ -152,8 +157,17 @@ class Client:
         return (self.json(f"/object_info/{urllib.parse.quote(class_type)}") or {}).get(class_type)
 
     def choices(self, class_type: str, name: str) -> list[str]:
-        """What a combo input offers now, in either of ComfyUI's two spellings."""
-        inputs = (self.node(class_type) or {}).get("input", {})
+        """What a combo input offers now, in either of ComfyUI's two spellings.
+
+        Raises:
+            SetupError: the server has no such node.
+        """
+        node = self.node(class_type)
+        if node is None:
+            raise SetupError(
+                f"The server at {self.url} has no node {class_type}: install Zoetrope there and restart it."
+            )
+        inputs = node.get("input", {})
         spec = {**inputs.get("required", {}), **inputs.get("optional", {})}.get(name, [[]])
         return list(spec[0]) if isinstance(spec[0], list) else list(spec[1].get("options", []))
 

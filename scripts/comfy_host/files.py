@@ -50,11 +50,11 @@ def locked(path: Path, say=print, wait_seconds: float = 3600) -> Iterator[None]:
         told, end = False, time.monotonic() + wait_seconds
         while not _try_lock(handle):
             if not told:
-                say("Waiting for another Zoetrope set-up to finish ...")
+                say("Waiting for another Zoetrope process to finish ...")
                 told = True
             if time.monotonic() > end:
                 raise SetupError(
-                    f"Another set-up has held {path} for {wait_seconds:.0f} s: end that process and retry."
+                    f"Another process has held {path} for {wait_seconds:.0f} s: end that process and retry."
                 )
             time.sleep(0.5)
         yield
@@ -88,7 +88,7 @@ def stamped(path: Path, text: str) -> bool:
 def _remove_link(link: Path) -> None:
     if link.is_symlink():
         link.unlink()
-    elif link.exists():
+    elif os.path.lexists(link):  # also a junction whose target is gone
         # A junction must be unlinked by rmdir: rmtree would empty the folder that it points to.
         try:
             os.rmdir(link)

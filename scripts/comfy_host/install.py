@@ -23,7 +23,6 @@ NO_NETWORK = (
     "getaddrinfo failed",
     "timed out",
     "client error (connect)",
-    "no matching distribution found",
 )
 
 
@@ -67,12 +66,26 @@ def run_logged(command: list[str], log: Path, what: str) -> None:
     raise SetupError(f"The set-up failed while {what}: {last} (details in {log}).")
 
 
-def pip_install(python: str, arguments: list[str], log: Path, what: str) -> None:
-    """Install with uv; a machine where uv cannot work (its own certificates, old libc) falls back to pip."""
+def pip_install(python: str, arguments: list[str], log: Path, what: str, again: bool = False) -> None:
+    """Install with uv; a machine where uv cannot work (its own certificates, old libc) falls back to pip.
+
+    Args:
+        python: interpreter to install into.
+        arguments: requirements and options that both tools know.
+        log: file for the output.
+        what: the step in words.
+        again: install anew what seems installed; neither tool notices files that an interrupted run left out.
+    """
+    uv, pip = (["--reinstall"], ["--force-reinstall"]) if again else ([], [])
     try:
-        run_logged([python, "-m", "uv", "pip", "install", "--python", python, *arguments], log, what)
+        run_logged([python, "-m", "uv", "pip", "install", "--python", python, *uv, *arguments], log, what)
     except SetupError:
-        run_logged([python, "-m", "pip", "install", *arguments], log, what)
+        run_logged([python, "-m", "pip", "install", *pip, *arguments], log, what)
+
+
+def _stamp(home: Path, name: str) -> Path:
+    """Stamps of packages lie in the environment, so that they go with it when it is made anew."""
+    return home / "venv" / "stamps" / name
 
 
 def ensure_venv(home: Path) -> str:
@@ -82,10 +95,10 @@ def ensure_venv(home: Path) -> str:
         Path of the environment's interpreter.
     """
     python = venv_python(home / "venv")
-    stamp, log = home / "stamps" / "venv", home / "setup.log"
-    if stamped(stamp, UV) and python.exists():
+    stamp, log = _stamp(home, "venv"), home / "setup.log"
+    if stamped(stamp, UV) and runs([str(python)], "import pip._internal.cli.main") is not None:
         return str(python)
-    if runs([str(python)], "import pip") is None:
+    if runs([str(python)], "import pip._internal.cli.main") is None:
         found = find_python()
         print(f"Making a virtual environment with {found} ...", flush=True)
         run_logged([found, "-m", "venv", "--clear", str(home / "venv")], log, "making a virtual environment")
@@ -105,13 +118,17 @@ def ensure_packages(home: Path, python: str, name: str, requirements: list[Path]
         extra: pinned requirements on top.
     """
     text = "\n".join([*extra, *(path.read_text(encoding="utf-8") for path in requirements)])
-    stamp = home / "stamps" / name
+    stamp = _stamp(home, name)
     if stamped(stamp, text):
         return
+    unfinished = stamp.with_name(f"{name}.unfinished")
+    torn = unfinished.exists()
+    write_atomic(unfinished, "")
     print(f"Installing {name} packages{' (several GB with torch)' if extra else ''} ...", flush=True)
     arguments = [*extra, *(part for path in requirements for part in ("-r", str(path)))]
-    pip_install(python, arguments, home / "setup.log", f"installing {name} packages")
+    pip_install(python, arguments, home / "setup.log", f"installing {name} packages", again=torn)
     write_atomic(stamp, text)
+    unfinished.unlink()
 
 
 def ensure_user_packages(python: str, requirements: Path) -> None:

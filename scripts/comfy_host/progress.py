@@ -85,7 +85,7 @@ class Progress:
 
 def _concerns(message: dict, prompt_id: str) -> bool:
     # our own event carries no prompt id: it is sent to the client whose prompt runs
-    return message.get("data", {}).get("prompt_id", prompt_id) == prompt_id
+    return message["data"].get("prompt_id", prompt_id) == prompt_id
 
 
 def _follow(client: Client, socket: WebSocket, prompt_id: str, progress: Progress) -> None:
@@ -94,7 +94,8 @@ def _follow(client: Client, socket: WebSocket, prompt_id: str, progress: Progres
     while True:
         text = socket.receive(timeout=1.0)
         message = json.loads(text) if text else {}
-        if message.get("data") is not None and _concerns(message, prompt_id):
+        # events of other packs may carry anything
+        if isinstance(message.get("data"), dict) and _concerns(message, prompt_id):
             progress.handle(message.get("type", ""), message["data"])
             if message.get("type") in ENDINGS:
                 return

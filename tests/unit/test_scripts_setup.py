@@ -158,3 +158,28 @@ def test_server_writes_below_its_base_only(tmp_path):
     assert pairs["--database-url"].startswith(f"sqlite:///{(tmp_path / 'base').as_posix()}")
     assert pairs["--extra-model-paths-config"] == str(tmp_path / "paths.yaml")
     assert line[-1] == "--cpu"
+
+
+def test_an_interrupted_install_is_done_anew(tmp_path, monkeypatch):
+    """Neither uv nor pip notices the files that a killed install left out of a package."""
+    calls = []
+
+    def run(command, log, what):
+        calls.append(command)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(install, "run_logged", run)
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("einops\n")
+    with pytest.raises(KeyboardInterrupt):
+        install.ensure_packages(tmp_path, "python", "toy", [requirements])
+    install.ensure_packages(tmp_path, "python", "toy", [requirements])
+    install.ensure_packages(tmp_path, "python", "toy", [requirements])
+    assert ["--reinstall" in call for call in calls] == [False, True]
+
+
+def test_package_stamps_go_with_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setattr(install, "run_logged", lambda *call: None)
+    install.ensure_packages(tmp_path, "python", "toy", [])
+    assert [path.name for path in (tmp_path / "venv" / "stamps").iterdir()] == ["toy"]
