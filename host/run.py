@@ -109,12 +109,13 @@ class MotionCall:
     def __init__(self, base: BaseModel, x: Tensor, options: dict):
         self.unet = base.diffusion_model
         self.frames = frames_per_chunk(options, x.shape[0])
-        if self.frames == 1 and options.get(RUN_KEY, 1) > 1 and len(chunk_frames(options) or ()) != 1:
+        active = _active(base, options)
+        if active and self.frames == 1 and options.get(RUN_KEY, 1) > 1 and len(chunk_frames(options) or ()) != 1:
             raise RuntimeError(
                 f"A node sends the {options[RUN_KEY]} frames of this clip to the UNet one by one, so no motion is "
                 "possible; remove it from this MODEL."
             )
-        self.active = [] if self.frames == 1 else _active(base, options)
+        self.active = [] if self.frames == 1 else active
         self.sites = {id(layer): place for place, layer in motion_sites(self.unet).items()} if self.active else {}
         self.ran = [0] * len(self.active)
         self.unet_ran = False
