@@ -9,50 +9,87 @@ from torch import Tensor
 
 from .convert import convert_module, incomplete
 from .errors import MotionFileError
-from .families import BASE_TITLES, Base, Family, find_family
+from .families import Base, Family, Mark, find_family
 from .identify import MOTION_MODULE, require_kind
 from .keys import ORIGINAL, KeyTable, module_name, unet_block
+from .layouts import layout_of, to_original
 from .spec import GROUPS, MotionSpec, Site
 from .state import tensors, unwrap
 
+ENCODER = "img_encoder."  # AnimateLCM-I2V's names start with it
+LATENT_INPUTS, IMAGE_INPUTS = 4, 5  # of PIA's first convolution: noisy latent; mask and condition latent
 BASES: dict[int, Base] = {4: "sd15", 3: "sdxl"}  # by the number of resolution levels
 
 Place = tuple[str, int, int]  # part, level and block of a published module
 Module = dict[str, Tensor]  # weights of one motion module, by the end of their names
 
 
-def read_motion_checkpoint(content: object) -> tuple[MotionSpec, dict[str, Tensor]]:
+def read_motion_checkpoint(content: object, name: str = "") -> tuple[MotionSpec, dict[str, Tensor]]:
     """Recognise a motion module file and bring its weights to our names.
 
     Args:
-        content: what ``torch.load`` or safetensors returned; wrappers such as ``state_dict``, a ``module.``
-            prefix, entries that are no tensors and the weights of a whole UNet may be present. It is not changed.
+        content: what ``torch.load`` or safetensors returned, in the layout of the original release, of diffusers'
+            MotionAdapter or of HotshotXL; wrappers such as ``state_dict``, a ``module.`` prefix, entries that are no
+            tensors and the weights of a whole UNet may be present. It is not changed.
+        name: file name; it tells only what weights cannot, see `find_family`.
 
     Returns:
         The description, and our state dict (names in `keys`): the file's own tensors and dtypes, with q, k and v
-        of each attention concatenated, and the positional encoding of the file, else a sinusoidal one.
+        of each attention concatenated, and the positional encoding of the file, else a sinusoidal one. Besides,
+        ``image_encoder.*`` of AnimateLCM-I2V as in the file, and ``image_input.weight`` of PIA.
 
     Raises:
         MotionFileError: the file is something else, of a kind this release does not load, or incomplete.
     """
     entries = unwrap(content)
     require_kind(entries, MOTION_MODULE)
+    layout = layout_of(entries)
+    entries = to_original(entries)
     table = ORIGINAL
     modules = _split_modules(tensors(entries), table)
     positions = _positions_length(modules.values(), table)
-    family, places = _recognise(modules, positions)
+    image, mark = _image_weights(entries)
+    if mark is None:
+        mark = "hotshot" if layout == "hotshot" else _missing_positions(entries, positions, layout)
+    family, places = _recognise(modules, positions, mark, name)
     spec = MotionSpec(
         family=family,
         sites=tuple(_site(place, modules[place]) for place in places),
         max_frames=positions or family.positions,
         attentions=_count_attentions(modules[places[0]], table),
+        image_encoder=mark == "image_encoder",
+        image_input=mark == "image_input",
     )
-    weights: dict[str, Tensor] = {}
+    weights: dict[str, Tensor] = dict(image)
     for place, site in zip(places, spec.sites, strict=True):
         label = module_name(*place)
         module = convert_module(modules[place], label, site.channels, spec, table, positions is not None)
         weights |= {f"{site.key}.{name}": tensor for name, tensor in module.items()}
     return spec, weights
+
+
+def _image_weights(entries: Mapping[str, object]) -> tuple[dict[str, Tensor], Mark | None]:
+    """What handles a condition image, by our names, and the mark of the family that has it.
+
+    PIA's bias is left out: the bias of the checkpoint's own first convolution acts, as in PIA's own inference.
+    """
+    encoder = {name: value for name, value in tensors(entries).items() if name.startswith(ENCODER)}
+    if encoder:
+        return {
+            f"image_encoder.{name.removeprefix(ENCODER)}": value for name, value in encoder.items()
+        }, "image_encoder"
+    conv = entries.get("conv_in.weight")
+    if isinstance(conv, Tensor) and conv.ndim == 4 and conv.shape[1] == LATENT_INPUTS + IMAGE_INPUTS:
+        return {"image_input.weight": conv[:, LATENT_INPUTS:]}, "image_input"
+    return {}, None
+
+
+def _missing_positions(entries: Mapping[str, object], positions: int | None, layout: str) -> Mark | None:
+    """AnimateLCM's files store no positions. Neither do training checkpoints, which hold the UNet they were trained
+    with, nor some diffusers adapters; those are of the first family that has their shape.
+    """
+    whole_unet = any(".resnets." in name for name in entries)
+    return "no_positions" if positions is None and layout == "original" and not whole_unet else None
 
 
 def _split_modules(weights: Mapping[str, Tensor], table: KeyTable) -> dict[Place, Module]:
@@ -79,17 +116,18 @@ def _count_attentions(module: Module, table: KeyTable) -> int:
     return count
 
 
-def _recognise(modules: Mapping[Place, Module], positions: int | None) -> tuple[Family, list[Place]]:
+def _recognise(
+    modules: Mapping[Place, Module], positions: int | None, mark: Mark | None, name: str
+) -> tuple[Family, list[Place]]:
     """The family, and every motion module it must have in the order a UNet call reaches them."""
     levels = 1 + max(level for _, level, _ in modules)
     middle = ("mid_block", 0, 0) in modules
     base = BASES.get(levels)
-    family = base and find_family(base, middle, positions)
+    family = base and find_family(base, middle, positions, mark, name)
     if not family:
-        what = f"for {BASE_TITLES[base]}" if base else f"for a UNet of {levels} resolution levels"
         raise MotionFileError(
-            f"this file is a motion module {what}; this release loads motion modules v1, v2 and v3 for SD1.5, "
-            "so choose one of those."
+            f"this file is a motion module of {levels} resolution levels{' with a middle block' if middle else ''}, "
+            "which is none of those published for SD1.5 (4 levels) or SDXL (3, without one); choose one of those."
         )
     places = [("down_blocks", level, block) for level in range(levels) for block in range(2)]
     places += [("mid_block", 0, 0)] * middle

@@ -47,7 +47,7 @@ def convert_module(
         )
     if left:
         raise MotionFileError(
-            f"this file has a weight that motion modules v1, v2 and v3 do not have, {label}.{min(left)}; "
+            f"this file has a weight that no published motion module has, {label}.{min(left)}; "
             "choose a motion module without additions."
         )
     return ours

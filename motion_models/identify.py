@@ -35,40 +35,30 @@ class FileKind:
 
 _MODEL_HOME = "load it with ZoetropeLoadMotionModel from models/animatediff_models"
 _MOTION_LORA_HOME = "load it with ZoetropeMotionLora from models/animatediff_motion_lora"
+_ADAPTER_HOME = "put it on the MODEL with ZoetropeDomainAdapter, from models/loras"
 _LORA_HOME = "load it with the core node Load LoRA (LoraLoader) from models/loras"
 _CONTROL_HOME = "load it with the core node Load ControlNet Model from models/controlnet"
-_LATER_MODEL = "this release loads motion modules v1, v2 and v3, so choose one of those"
-_LATER_LORA = "this release reads MotionLoRAs in the original layout, so choose one of those"
+_CAMERA_HOME = "choose it in ZoetropeApplyCameraCtrl, together with a v3 motion module"
+_NONE_YET = "no node of this release loads it, so choose another motion module"
 
-_MODULES = r"motion_modules\.\d+\."
+_MODULES = r"(motion_modules|temporal_attentions)[._]\d+[._]"
 _CONTROL_KEYS = r"^controlnet_cond_embedding\.|^controlnet_(down_blocks|mid_block)\.|^input_hint_block\."
 
 MOTION_MODULE = FileKind(
-    rf"^(down_blocks|mid_block|up_blocks)\..*{_MODULES}temporal_transformer\.", "a motion module", _MODEL_HOME
+    rf"^(down_blocks|mid_block|up_blocks)\..*{_MODULES}.*(norm|proj_in|transformer_blocks)",
+    "a motion module",
+    _MODEL_HOME,
 )
-MOTION_LORA = FileKind(_MODULES + r"temporal_transformer\..*_lora\.", "a MotionLoRA", _MOTION_LORA_HOME)
+MOTION_LORA = FileKind(_MODULES + r".*[._]lora[._]", "a MotionLoRA", _MOTION_LORA_HOME)
 
 # The first row that matches names the file, so a kind stands before the kinds whose keys it also has.
 KINDS = (
-    FileKind(_CONTROL_KEYS, "a SparseCtrl encoder", f"its home is models/controlnet; {_LATER_MODEL}", also=_MODULES),
-    FileKind(r"qkv_merge|^pose_encoder|^encoder_down_", "a CameraCtrl encoder", _LATER_MODEL),
-    FileKind("lora_unet_.*motion_modules", "a MotionLoRA in kohya's layout", _LATER_LORA),
+    FileKind(_CONTROL_KEYS, "a SparseCtrl encoder", f"its home is models/controlnet; {_NONE_YET}", also=_MODULES),
+    FileKind(r"qkv_merge|^pose_encoder|^encoder_down_", "a CameraCtrl encoder", _CAMERA_HOME),
     MOTION_LORA,
-    FileKind(_MODULES + r".*[._]lora[._]", "a MotionLoRA in diffusers' layout", _LATER_LORA),
-    FileKind(r"attentions\..*processor\..*_lora\.", "a domain adapter or another LoRA of image layers", _LORA_HOME),
+    FileKind(r"attentions\..*processor\..*_lora\.", "a domain adapter or another LoRA of image layers", _ADAPTER_HOME),
     FileKind(r"^lora_(unet|te\d?)_|[._]lora[._](A|B|up|down)\b", "an ordinary LoRA", _LORA_HOME),
-    FileKind("^img_encoder", "an AnimateLCM-I2V motion module", _LATER_MODEL, also=_MODULES),
-    FileKind(r"^conv_in\.weight \(\d+, 9,", "a PIA motion module", _LATER_MODEL, also=_MODULES),
-    FileKind("FancyVideo", "a FancyVideo motion module", _LATER_MODEL, also=_MODULES),
-    FileKind(r"temporal_attentions\.\d+\.", "a HotshotXL motion module", _LATER_MODEL),
-    FileKind(_MODULES + "transformer_blocks", "a motion module in diffusers' layout", _LATER_MODEL),
-    FileKind(
-        # Training checkpoints have no positions either, but carry the UNet they were trained with.
-        MOTION_MODULE.pattern,
-        "an AnimateLCM motion module",
-        _LATER_MODEL,
-        without=r"pos_encoder\.pe|\.resnets\.",
-    ),
+    FileKind("FancyVideo", "a FancyVideo motion module", _NONE_YET, also=_MODULES),
     MOTION_MODULE,
     FileKind(
         r"^(model\.diffusion_model|cond_stage_model|first_stage_model)\.",

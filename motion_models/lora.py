@@ -10,15 +10,30 @@ from torch import Tensor
 
 from .convert import incomplete
 from .identify import MOTION_LORA, require_kind
-from .keys import ORIGINAL, QKV, unet_block
+from .keys import QKV, unet_block
 from .spec import site_key
 from .state import tensors, unwrap
 
-LAYER = re.compile(
-    ORIGINAL.site.pattern + r"transformer_blocks\.0\.attention_blocks\.(?P<attention>\d+)"
-    r"\.processor\.(?P<weight>to_q|to_k|to_v|to_out)_lora\."
+# Names of a layer in every published layout. Dots in the original, MotionDirector's, diffusers' and PEFT's, low lines
+# in kohya's; MotionDirector puts "processor" before the last part of a layer's name.
+SITE = re.compile(
+    r"(?:lora_unet_)?(?P<part>down_blocks|mid_block|up_blocks)(?:[._](?P<level>\d+))?"
+    r"[._](?:motion_modules|temporal_attentions)[._](?P<block>\d+)[._](?:temporal_transformer[._])?"
 )
-ENTRIES = ("up.weight", "down.weight", "alpha")
+BLOCK = r"transformer_blocks[._]0[._]"
+LAYER = re.compile(
+    rf"{BLOCK}(?:attention_blocks[._](?P<original>\d+)|attn(?P<diffusers>[12]))[._](?:processor[._])?"
+    r"(?P<weight>to_q|to_k|to_v|to_out)(?:[._](?:processor[._])?0)?"
+    rf"|{BLOCK}ff[._]net[._](?P<expand>0[._](?:processor[._])?proj)"
+    rf"|{BLOCK}ff[._]net[._](?P<contract>(?:processor[._])?2)"
+    r"|(?:processor[._])?(?P<projection>proj_in|proj_out)"
+)
+ENTRY = re.compile(
+    r"(?:_lora|\.lora|\.lora_layer)\.(?P<named>up|down|alpha)(?:\.weight)?"
+    r"|\.lora_(?P<short>A|B|up|down)(?:\.[\w-]+)?\.weight"
+    r"|\.(?P<alpha>alpha)"
+)
+ENTRIES = {"A": "down", "B": "up"}
 
 
 @dataclass(frozen=True)
@@ -52,12 +67,18 @@ class LoraFile:
     pairs: tuple[LoraPair, ...]
     unmatched: tuple[str, ...]
 
+    @property
+    def middle(self) -> bool:
+        """Whether it has layers of a middle block, as MotionLoRAs of v2 modules have."""
+        return any(pair.target.startswith("sites.middle_0.") for pair in self.pairs)
+
 
 def read_motion_lora(content: object) -> LoraFile:
-    """Bring a MotionLoRA in the original layout to our names.
+    """Bring a MotionLoRA to our names.
 
     Args:
-        content: what ``torch.load`` or safetensors returned, of any rank.
+        content: what ``torch.load`` or safetensors returned, of any rank, in the original layout, that of
+            AnimateDiff-MotionDirector (with feed-forward), of diffusers, of PEFT, or kohya's with alpha.
 
     Returns:
         The pairs with the file's own tensors, and what could not be used.
@@ -66,31 +87,55 @@ def read_motion_lora(content: object) -> LoraFile:
         MotionFileError: the file is something else, or half of a pair is missing or does not fit the other.
 
     Source:
-        guoyww/AnimateDiff ``convert_lora_safetensor_to_diffusers.py``, ``load_diffusers_lora``.
+        guoyww/AnimateDiff ``convert_lora_safetensor_to_diffusers.py``, ``load_diffusers_lora``; diffusers
+        ``scripts/convert_animatediff_motion_lora_to_diffusers.py``; PEFT's and kohya-ss/sd-scripts' file formats.
     """
     entries = unwrap(content)
     require_kind(entries, MOTION_LORA)
-    layers: dict[str, tuple[re.Match[str], dict[str, Tensor]]] = {}
+    layers: dict[tuple[str, str], dict[str, tuple[str, Tensor]]] = {}
     unmatched = []
     for name, tensor in tensors(entries).items():
-        match = LAYER.match(name)
-        if match and (entry := name[match.end() :]) in ENTRIES:
-            layers.setdefault(match[0], (match, {}))[1][entry] = tensor
-        else:
+        found = _parse(name)
+        if found is None:
             unmatched.append(name)
-    return LoraFile(tuple(_pair(*layer) for layer in layers.values()), tuple(unmatched))
+        else:
+            site, layer, entry = found
+            layers.setdefault((site, layer), {})[entry] = (name, tensor)
+    return LoraFile(tuple(_pair(*layer, parts) for layer, parts in layers.items()), tuple(unmatched))
 
 
-def _pair(layer: re.Match[str], parts: dict[str, Tensor]) -> LoraPair:
-    up, down, alpha = (parts.get(entry) for entry in ENTRIES)
-    if up is None or down is None:
-        raise incomplete(f"{layer[0]}{'up' if up is None else 'down'}.weight is missing")
+def _parse(name: str) -> tuple[str, str, str] | None:
+    """(our site, our layer with q, k and v apart, entry) of a weight's name."""
+    site = SITE.match(name)
+    layer = site and LAYER.match(name, site.end())
+    entry = layer and ENTRY.fullmatch(name, layer.end())
+    if not site or not layer or not entry:
+        return None
+    place = site_key(*unet_block(site["part"], int(site["level"] or 0), int(site["block"])))
+    kind = entry["named"] or entry["short"] or entry["alpha"]
+    return place, _our_layer(layer), ENTRIES.get(kind, kind)
+
+
+def _our_layer(layer: re.Match[str]) -> str:
+    if layer["weight"]:
+        number = int(layer["original"]) if layer["original"] else int(layer["diffusers"]) - 1
+        return f"attentions.{number}.{layer['weight']}"
+    if layer["projection"]:
+        return layer["projection"]
+    return "feed_forward.expand" if layer["expand"] else "feed_forward.contract"
+
+
+def _pair(site: str, layer: str, parts: dict[str, tuple[str, Tensor]]) -> LoraPair:
+    for entry, other in (("up", "down"), ("down", "up")):
+        if entry not in parts:
+            near = parts.get(other) or next(iter(parts.values()))
+            raise incomplete(f"the {entry} half of {near[0]} is missing")
+    (up_name, up), (down_name, down) = parts["up"], parts["down"]
     if up.ndim != 2 or down.ndim != 2 or up.shape[1] != down.shape[0]:
-        raise incomplete(f"{layer[0]}up.weight is {tuple(up.shape)} and down.weight {tuple(down.shape)}")
-    site = site_key(*unet_block(layer["part"], int(layer["level"] or 0), int(layer["block"])))
-    prefix = f"{site}.attentions.{layer['attention']}."
-    alpha = None if alpha is None else float(alpha)
-    if layer["weight"] not in QKV:
-        return LoraPair(f"{prefix}{layer['weight']}.weight", None, up, down, alpha)
+        raise incomplete(f"{up_name} is {tuple(up.shape)} and {down_name} {tuple(down.shape)}")
+    alpha = float(parts["alpha"][1]) if "alpha" in parts else None
+    before, _, weight = f"{site}.{layer}".rpartition(".")
+    if weight not in QKV:
+        return LoraPair(f"{before}.{weight}.weight", None, up, down, alpha)
     rows = up.shape[0]
-    return LoraPair(f"{prefix}to_qkv.weight", (QKV.index(layer["weight"]) * rows, rows), up, down, alpha)
+    return LoraPair(f"{before}.to_qkv.weight", (QKV.index(weight) * rows, rows), up, down, alpha)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from .errors import MotionFileError
 from .families import BASE_TITLES, Family
 
 Place = Literal["input", "middle", "output"]
@@ -46,6 +47,9 @@ class MotionSpec:
         max_frames: length of the positional encoding; no window may be longer.
         attentions: temporal self-attentions of each module.
         heads: attention heads of each attention.
+        attention_gain: factor of what each temporal attention adds; published modules have 1.
+        image_encoder: AnimateLCM-I2V's encoder of a condition image is part of the weights.
+        image_input: PIA's convolution of a condition image is part of the weights.
     """
 
     family: Family
@@ -53,10 +57,24 @@ class MotionSpec:
     max_frames: int
     attentions: int = 2
     heads: int = HEADS
+    attention_gain: float = 1.0
+    image_encoder: bool = False
+    image_input: bool = False
+
+    def require_no_image(self) -> None:
+        """Refuse a motion model that works only with a condition image.
+
+        Raises:
+            MotionFileError: it is one; the sentence names the node it belongs to.
+        """
+        if self.image_input or self.image_encoder:
+            raise MotionFileError(
+                f"{self.family.title} animates a condition image; use the node {_image_node(self)} instead."
+            )
 
     @property
     def parameters(self) -> int:
-        """Number of weights, positional encoding not counted."""
+        """Number of weights of the motion modules, positional encoding not counted."""
         square, linear = 14 + 4 * self.attentions, 15 + 3 * self.attentions
         return sum(square * site.channels**2 + linear * site.channels for site in self.sites)
 
@@ -64,12 +82,28 @@ class MotionSpec:
 def describe(spec: MotionSpec) -> tuple[str, ...]:
     """Lines of text about a motion model, for logs and info panels."""
     family = spec.family
-    statistics = "all frames" if family.norms_across_frames else "each frame"
-    return (
+    steps = f"{family.advised_steps} step{'s' if family.advised_steps > 1 else ''}"
+    lines = [
         f"{family.title} for {BASE_TITLES[family.base]}: {len(spec.sites)} motion modules, {spec.parameters:,} weights",
         f"at most {spec.max_frames} frames at once, {family.advised_frames} advised, "
         f"about {family.advised_size} x {family.advised_size} pixels",
         f"beta schedule {family.beta_schedule}, {family.advised_sampler} + {family.advised_scheduler}, "
-        f"{family.advised_steps} steps, cfg {family.advised_cfg:g}",
-        f"GroupNorm statistics of the UNet's ResBlocks over {statistics}",
-    )
+        f"{steps}, cfg {family.advised_cfg:g}",
+        f"GroupNorm statistics of the UNet's ResBlocks over {_statistics(family.norms_across_frames)}, "
+        f"of the motion modules over {_statistics(family.motion_norm_across_frames)}",
+    ]
+    if family.advised_scale != 1.0:
+        lines.append(f"scale {family.advised_scale:g} is recommended")
+    if spec.image_input or spec.image_encoder:
+        lines.append(f"animates an image: use the node {_image_node(spec)}")
+    if spec.attention_gain != 1.0:
+        lines.append(f"attention gain {spec.attention_gain:g}")
+    return tuple(lines)
+
+
+def _statistics(across: bool) -> str:
+    return "all frames" if across else "each frame"
+
+
+def _image_node(spec: MotionSpec) -> str:
+    return "Apply PIA" if spec.image_input else "Apply AnimateLCM-I2V"

@@ -10,8 +10,8 @@ from .errors import MotionFileError
 # state_dict, CameraCtrl's training motion_module_state_dict, DeepSpeed module, SparseCtrl controlnet.
 WRAPPERS = ("state_dict", "motion_module_state_dict", "module", "model", "unet", "controlnet")
 
-# Put before every name by DistributedDataParallel, torch.compile and pipelines that save all their models.
-PREFIXES = ("module.", "_orig_mod.", "unet.")
+# Put before every name by DistributedDataParallel, torch.compile, PEFT and pipelines that save all their models.
+PREFIXES = ("module.", "_orig_mod.", "base_model.model.", "unet.")
 
 
 def unwrap(content: object) -> dict[str, object]:

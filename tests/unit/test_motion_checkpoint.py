@@ -38,8 +38,8 @@ def same_bits(a, b):
         ({"positions": 24}, "v1", 24),
         ({"positions": 32}, "v3", 32),
         ({"positions": 32, "middle": True}, "v2", 32),
-        ({"positions": 64, "middle": True}, "v2", 64),  # LongAnimateDiff
-        ({"positions": 128, "middle": True}, "v2", 128),
+        ({"positions": 64, "middle": True}, "long", 64),  # LongAnimateDiff
+        ({"positions": 128, "middle": True}, "long", 128),
         ({"positions": 36}, "v3", 36),  # a table somebody stretched
     ],
 )
@@ -207,9 +207,16 @@ def test_an_unknown_weight_is_not_dropped():
         read_motion_checkpoint(motion_file() | {extra: torch.zeros(1)})
 
 
-def test_sdxl_modules_are_refused_by_name():
-    with pytest.raises(MotionFileError, match="for SDXL; this release loads motion modules v1, v2 and v3"):
-        read_motion_checkpoint(motion_file(widths=(32, 64, 64), positions=32))
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"widths": (32, 64), "positions": 32}, "2 resolution levels, which is none"),
+        ({"widths": (32, 64, 64), "positions": 32, "middle": True}, "3 resolution levels with a middle block"),
+    ],
+)
+def test_an_unpublished_shape_is_refused(options, words):
+    with pytest.raises(MotionFileError, match=words):
+        read_motion_checkpoint(motion_file(**options))
 
 
 def test_description_names_family_frames_and_settings():

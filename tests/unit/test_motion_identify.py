@@ -11,21 +11,10 @@ from zoetrope.motion_models.lora import read_motion_lora
 
 MODULE = "down_blocks.0.motion_modules.0."
 SPATIAL = "down_blocks.0.attentions.0.transformer_blocks.0.attn1."
-RELEASE = "this release loads motion modules v1, v2 and v3"
 
 
 def names(*keys):
     return {key: torch.zeros(1) for key in keys}
-
-
-def diffusers_layout():
-    old = {"temporal_transformer.": "", "attention_blocks.0": "attn1", "attention_blocks.1": "attn2"}
-    file = {}
-    for name, weight in motion_file(middle=True).items():
-        for theirs, ours in old.items():
-            name = name.replace(theirs, ours)
-        file[name] = weight
-    return file
 
 
 ELSEWHERE = {
@@ -35,7 +24,7 @@ ELSEWHERE = {
     ),
     "domain adapter": (
         {"state_dict": names(SPATIAL + "processor.to_q_lora.down.weight", SPATIAL + "processor.to_q_lora.up.weight")},
-        "domain adapter.*LoraLoader.*models/loras",
+        "domain adapter.*ZoetropeDomainAdapter.*models/loras",
     ),
     "kohya lora": (
         names("lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight", "lora_te_text_model.alpha"),
@@ -65,47 +54,25 @@ ELSEWHERE = {
     ),
     "sparsectrl rgb": (
         {"controlnet": motion_file() | names("controlnet_cond_embedding.weight", "controlnet_down_blocks.0.bias")},
-        f"SparseCtrl encoder; .*models/controlnet.*{RELEASE}",
+        "SparseCtrl encoder; .*models/controlnet.*choose another motion module",
     ),
     "sparsectrl scribble": (
         names("module.controlnet_cond_embedding.conv_in.weight", f"module.{MODULE}temporal_transformer.norm.bias"),
-        f"SparseCtrl encoder; .*models/controlnet.*{RELEASE}",
+        "SparseCtrl encoder; .*models/controlnet.*choose another motion module",
     ),
     "cameractrl training": (
         {"epoch": 1, "pose_encoder_state_dict": {}, "attention_processor_state_dict": {}},
-        f"CameraCtrl encoder; {RELEASE}",
+        "CameraCtrl encoder; .*ZoetropeApplyCameraCtrl",
     ),
     "cameractrl pruned": (
         names(
             f"{MODULE}{BLOCK}attention_blocks.0.processor.qkv_merge.weight", "encoder_down_conv_blocks.0.0.in_conv.b"
         ),
-        f"CameraCtrl encoder; {RELEASE}",
+        "CameraCtrl encoder; .*ZoetropeApplyCameraCtrl",
     ),
-    "hotshot": (
-        names("down_blocks.0.temporal_attentions.0.transformer_blocks.0.attention_blocks.0.to_q.weight"),
-        f"HotshotXL motion module; {RELEASE}",
-    ),
-    "diffusers motion": (diffusers_layout(), f"motion module in diffusers' layout; {RELEASE}"),
-    "animatelcm": (motion_file(middle=True, positions=None), f"AnimateLCM motion module; {RELEASE}"),
-    "animatelcm i2v": (
-        motion_file(middle=True, positions=None) | names("img_encoder.conv_in.weight"),
-        f"AnimateLCM-I2V motion module; {RELEASE}",
-    ),
-    "pia": (
-        motion_file(middle=True, positions=32) | {"conv_in.weight": torch.zeros(32, 9, 3, 3)},
-        f"PIA motion module; {RELEASE}",
-    ),
-    "kohya motion lora": (
-        names("lora_unet_down_blocks_0_motion_modules_0_temporal_transformer_proj_in.lora_up.weight"),
-        "MotionLoRA in kohya's layout; this release reads MotionLoRAs in the original layout",
-    ),
-    "diffusers motion lora": (
-        names(f"unet.{MODULE}transformer_blocks.0.attn1.processor.to_q_lora.down.weight"),
-        "MotionLoRA in diffusers' layout; this release reads",
-    ),
-    "peft motion lora": (
-        names(f"unet.{MODULE}transformer_blocks.0.attn1.to_q.lora_A.weight"),
-        "MotionLoRA in diffusers' layout; this release reads",
+    "fancyvideo": (
+        motion_file(middle=True, positions=32) | names("FancyVideo"),
+        "FancyVideo motion module; no node of this release loads it",
     ),
     "unknown": (names("some.weight"), "no known kind.*'some.weight'"),
     "empty": ({}, "no weights at all"),

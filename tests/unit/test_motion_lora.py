@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from motion_files import BLOCK, motion_file
-from toy_motion import lora_state_dict
+from toy_motion import LORA_NAMES, hotshot_name, lora_state_dict
 from zoetrope.motion_models.checkpoint import read_motion_checkpoint
 from zoetrope.motion_models.errors import MotionFileError
 from zoetrope.motion_models.lora import read_motion_lora
@@ -76,10 +76,44 @@ def test_middle_block_pairs_are_told_apart_by_target():
     assert {target.split(".")[1] for target in targets - weights.keys()} == {"middle_0"}
 
 
+@pytest.mark.parametrize(
+    ("layout", "feed_forward"),
+    # diffusers' attention processors hold no feed-forward.
+    [
+        (name, ff)
+        for name in LORA_NAMES
+        for ff in (False, True)
+        if name != "original" and (name, ff) != ("diffusers", True)
+    ],
+)
+def test_every_layout_gives_the_same_pairs(layout, feed_forward):
+    expected = read_motion_lora(lora_state_dict(feed_forward=feed_forward))
+    file = read_motion_lora(lora_state_dict(layout=layout, feed_forward=feed_forward))
+    assert not file.unmatched and file.middle
+    assert len(file.pairs) == 21 * (8 + 2 * feed_forward)
+    for pair, other in zip(expected.pairs, file.pairs, strict=True):
+        assert (pair.target, pair.slice) == (other.target, other.slice)
+        assert pair.up.equal(other.up) and pair.down.equal(other.down)
+        assert other.alpha == (4.0 if layout == "kohya" else None)
+
+
+def test_feed_forward_pairs_have_our_names():
+    pairs = read_motion_lora(lora_state_dict(layout="motion_director", feed_forward=True)).pairs[8:10]
+    ff = "sites.input_1.feed_forward."
+    assert [pair.target for pair in pairs] == [ff + "expand.weight", ff + "contract.weight"]
+
+
+def test_three_levels_of_sdxl():
+    file = read_motion_lora({hotshot_name(k): w for k, w in lora_state_dict(mid=False, levels=3).items()})
+    assert not file.unmatched and not file.middle
+    assert {pair.target.split(".")[1] for pair in file.pairs} >= {"input_8", "output_8"}
+
+
 def test_weights_of_no_pair_are_reported():
     extra = {
-        f"down_blocks.0.motion_modules.0.{BLOCK}ff.net.0.processor.proj_lora.up.weight": torch.zeros(256, 4),
-        FIRST + "processor.to_out.processor.0_lora.up.weight": torch.zeros(32, 4),
+        f"down_blocks.0.motion_modules.0.{BLOCK}ff.net.7.processor.proj_lora.up.weight": torch.zeros(256, 4),
+        FIRST + "processor.to_x_lora.up.weight": torch.zeros(32, 4),
+        FIRST + "processor.to_q_lora.dora_scale": torch.zeros(32),
         "other.weight": torch.zeros(1),
     }
     file = read_motion_lora(lora_state_dict() | extra)
@@ -91,12 +125,12 @@ def test_weights_of_no_pair_are_reported():
 def test_half_a_pair_is_named(half):
     lora = lora_state_dict()
     del lora[f"{FIRST}processor.to_v_lora.{half}.weight"]
-    with pytest.raises(MotionFileError, match=f"incomplete.*to_v_lora.{half}.weight is missing"):
+    with pytest.raises(MotionFileError, match=f"incomplete.*the {half} half of .*to_v_lora.* is missing"):
         read_motion_lora(lora)
 
 
 def test_ranks_that_differ_within_a_pair_are_named():
     lora = lora_state_dict(rank=4)
     lora[FIRST + "processor.to_k_lora.up.weight"] = torch.zeros(32, 8)
-    with pytest.raises(MotionFileError, match=r"to_k_lora.up.weight is \(32, 8\) and down.weight \(4, 32\)"):
+    with pytest.raises(MotionFileError, match=r"to_k_lora.up.weight is \(32, 8\) and .*down.weight \(4, 32\)"):
         read_motion_lora(lora)
