@@ -44,6 +44,7 @@ SCHEDULES = {
     "linear_sdxl_beta": BetaSchedule("linear", end=0.020),
     "lcm": BetaSchedule("linear", lcm_steps=50),
     "lcm_100": BetaSchedule("sqrt_linear", lcm_steps=100),
+    "lcm_i2v": BetaSchedule("sqrt_linear", end=0.014, lcm_steps=200),
 }
 CHOICES = [AUTO, *SCHEDULES, USE_EXISTING]
 
@@ -96,6 +97,21 @@ def _build(schedule: BetaSchedule, settings: dict, v_prediction: bool) -> torch.
         return Distilled(_Settings(settings))
     prediction = comfy.model_sampling.V_PREDICTION if v_prediction else comfy.model_sampling.EPS
     return type("Discrete", (comfy.model_sampling.ModelSamplingDiscrete, prediction), {})(_Settings(settings))
+
+
+def overridden(model: ModelPatcher) -> str:
+    """A sentence when a later node replaced the schedule that Apply Motion Model set, else nothing."""
+    own: OwnTables | None = model.get_attachment(KEY)
+    active = model.get_model_object("model_sampling")
+    if own is None or own.sampling is active:
+        return ""
+    same = all(active.state_dict().get(name) is not None for name, _ in own.tables)
+    if same and all(torch.equal(active.get_buffer(name).detach().cpu(), table) for name, table in own.tables):
+        return ""
+    return (
+        f"The noise schedule of the motion model was replaced by a later node ({type(active).__name__}); expect washed "
+        "out or noisy frames, or put that node before Apply Motion Model with beta_schedule use_existing."
+    )
 
 
 def install(model: ModelPatcher) -> None:

@@ -1,36 +1,52 @@
-"""MotionLoRA: constant strengths as low-rank weight patches on a clone of the motion model."""
+"""MotionLoRA: part of the weights while its strength is constant, beside them when it changes over time."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import comfy.model_management
+import comfy.model_patcher
+import comfy.ops
 from comfy.model_patcher import ModelPatcher
 from comfy.weight_adapter.lora import LoRAAdapter
 
-from ..motion_models.lora import LoraPair, read_motion_lora
+from ..motion_models.lora import LoraFile, LoraPair, read_motion_lora
+from ..motion_models.low_rank import LowRankNetwork
+from ..motion_models.spec import MotionSpec
 from . import files
+from .ranges import SamplingRange
+from .settings import RunLora
+from .values import Strength
 
 log = logging.getLogger("zoetrope")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MotionLora:
     """One MotionLoRA of a stack.
 
     Attributes:
         name: file name, for messages.
-        pairs: low-rank pairs against our weight names; nothing dense is kept.
-        strength: factor of the delta; negative reverses the motion.
+        file: low-rank pairs against our weight names; nothing dense is kept.
+        strength: factor of the delta over frames and picture; negative reverses the motion.
+        range: factor over the sampling steps.
     """
 
     name: str
-    pairs: tuple[LoraPair, ...]
-    strength: float
+    file: LoraFile
+    strength: Strength
+    range: SamplingRange = SamplingRange()
+
+    @property
+    def constant(self) -> bool:
+        """Whether it is the same for every step, frame and pixel."""
+        return self.strength.constant and self.range.always
 
 
 Stack = tuple[MotionLora, ...]
 
 
-def load_motion_lora(name: str, strength: float) -> MotionLora:
+def load_motion_lora(name: str, strength: Strength, acts: SamplingRange | None = None) -> MotionLora:
     """Read a file of ``models/animatediff_motion_lora``.
 
     Raises:
@@ -43,36 +59,103 @@ def load_motion_lora(name: str, strength: float) -> MotionLora:
         raise ValueError(f"'{name}': {error}") from error
     if file.unmatched:
         log.warning(
-            "MotionLoRA '%s': %d weights are of no known layer, %s ...", name, len(file.unmatched), file.unmatched[0]
+            "MotionLoRA '%s': %d weights are of no known layer and are not used: %s.",
+            name,
+            len(file.unmatched),
+            ", ".join(file.unmatched[:3]) + (", ..." if len(file.unmatched) > 3 else ""),
         )
-    return MotionLora(name, file.pairs, strength)
+    return MotionLora(name, file, strength, acts or SamplingRange())
 
 
-def add_motion_loras(patcher: ModelPatcher, stack: Stack) -> None:
-    """Patch ``patcher`` (a clone owned by the caller) with every MotionLoRA of the stack.
+def add_motion_loras(
+    patcher: ModelPatcher, stack: Stack, spec: MotionSpec
+) -> tuple[tuple[RunLora, ...], ModelPatcher | None]:
+    """Give every MotionLoRA of a stack to a motion model.
+
+    Args:
+        patcher: of the motion network, a clone owned by the caller; constant strengths become weight patches of it.
+        stack: the MotionLoRAs.
+        spec: of the motion network.
+
+    Returns:
+        The MotionLoRAs that act beside the weights, and the patcher of their `LowRankNetwork` (None without any).
 
     Raises:
         ValueError: no pair of a MotionLoRA belongs to this motion model, or a pair has other widths.
     """
-    shapes = {key: weight.shape for key, weight in patcher.model.state_dict().items()}
+    weights = patcher.model.state_dict()
+    beside: list[tuple[RunLora, list[LoraPair]]] = []
     for lora in stack:
-        fitting = [pair for pair in lora.pairs if pair.target in shapes]
-        if not fitting:
-            raise ValueError(
-                f"MotionLoRA '{lora.name}' has no layer in common with this motion model; use one that was "
-                "trained for the same kind of motion model."
-            )
-        for pair in fitting:
-            _check_shape(lora.name, pair, shapes[pair.target])
-        patches = {_patch_key(pair): _adapter(pair) for pair in fitting}
-        patcher.add_patches(patches, lora.strength)
-        if len(fitting) < len(lora.pairs):
-            log.warning(
-                "MotionLoRA '%s': %d of %d layers are not in this motion model and were left out.",
-                lora.name,
-                len(lora.pairs) - len(fitting),
-                len(lora.pairs),
-            )
+        pairs = fitting_pairs(lora.name, lora.file.pairs, {key: weight.shape for key, weight in weights.items()})
+        _warn_of_version(lora, len(pairs), spec)
+        if lora.strength.off:
+            continue
+        if lora.constant and bakes(patcher):
+            patcher.add_patches({_patch_key(pair): _adapter(pair) for pair in pairs}, lora.strength.number)
+        else:
+            beside.append((RunLora(lora.name, lora.strength, lora.range), pairs))
+    if not beside:
+        return (), None
+    return tuple(run for run, _ in beside), low_rank_patcher([pairs for _, pairs in beside])
+
+
+def bakes(patcher: ModelPatcher) -> bool:
+    """Whether constant LoRAs may become part of the weights.
+
+    Not in fp8, where the small change is lost (measured: 176 % relative error); and not where weights are used on the
+    device they rest on, because the host would keep a second copy of each changed weight there.
+    """
+    widths = {weight.dtype.itemsize for weight in patcher.model.parameters() if weight.ndim == 2}
+    return min(widths) > 1 and patcher.load_device != patcher.offload_device
+
+
+def low_rank_patcher(files_of_pairs: list[list[LoraPair]], disable_dynamic: bool = False) -> ModelPatcher:
+    """A patcher of the pairs' own tensors; the signature is the host's `cached_patcher_init`."""
+    management = comfy.model_management
+    kind = comfy.model_patcher.ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
+    network = LowRankNetwork(files_of_pairs, comfy.ops.manual_cast).eval()
+    management.archive_model_dtypes(network)
+    patcher = kind(network, load_device=management.get_torch_device(), offload_device=management.unet_offload_device())
+    patcher.cached_patcher_init = (low_rank_patcher, (files_of_pairs,))
+    return patcher
+
+
+def fitting_pairs(name: str, pairs: tuple[LoraPair, ...], shapes: Mapping[str, tuple[int, ...]]) -> list[LoraPair]:
+    """The pairs whose weight is among ``shapes``.
+
+    Raises:
+        ValueError: there is none, or one has other widths than its weight.
+    """
+    fitting = [pair for pair in pairs if pair.target in shapes]
+    if not fitting:
+        raise ValueError(
+            f"MotionLoRA '{name}' has no layer in common with this motion model; use one that was "
+            "trained for the same kind of motion model."
+        )
+    for pair in fitting:
+        _check_shape(name, pair, shapes[pair.target])
+    return fitting
+
+
+def _warn_of_version(lora: MotionLora, fitting: int, spec: MotionSpec) -> None:
+    middle = any(site.place == "middle" for site in spec.sites)
+    left_out = len(lora.file.pairs) - fitting
+    if left_out:
+        log.warning(
+            "MotionLoRA '%s' was trained for another version: %d of %d layers are not in this motion model (%s) and "
+            "were left out; the published camera moves belong to v2.",
+            lora.name,
+            left_out,
+            len(lora.file.pairs),
+            spec.family.title,
+        )
+    elif middle and not lora.file.middle:
+        log.warning(
+            "MotionLoRA '%s' was trained for a motion model without a middle block (v1 or v3) and this one is %s; "
+            "expect a weaker or another motion.",
+            lora.name,
+            spec.family.title,
+        )
 
 
 def _patch_key(pair: LoraPair) -> str | tuple[str, tuple[int, int, int]]:

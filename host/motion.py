@@ -2,7 +2,7 @@
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import comfy.model_management
 import comfy.model_patcher
@@ -11,14 +11,16 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ..motion_models.adjust import Adjustment, adjust
+from ..motion_models.blocks import BlockValues
 from ..motion_models.checkpoint import read_motion_checkpoint
 from ..motion_models.network import MotionNetwork
-from ..motion_models.spec import MotionSpec
+from ..motion_models.spec import MotionSpec, describe
 from . import files
 
 log = logging.getLogger("zoetrope")
 
-HALF = (torch.float16, torch.bfloat16)
+KEPT = (torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,16 @@ class MotionModel:
         spec: what was read from the weights.
         patcher: ComfyUI's handle of the network; clone it before patching.
         path: where the file is, to load it again.
+        adjustments: what was changed since, in order.
+        blocks: factors by block of the UNet for every use of it.
     """
 
     name: str
     spec: MotionSpec
     patcher: ModelPatcher
     path: str
+    adjustments: tuple[Adjustment, ...] = ()
+    blocks: tuple[BlockValues, ...] = ()
 
 
 def load_motion_model(name: str) -> MotionModel:
@@ -51,42 +57,64 @@ def load_motion_model(name: str) -> MotionModel:
     return MotionModel(name, spec, patcher, path)
 
 
-def load_patcher(path: str, disable_dynamic: bool = False) -> ModelPatcher:
+def adjust_motion_model(motion: MotionModel, adjustment: Adjustment, blocks: BlockValues) -> MotionModel:
+    """The motion model with another positional encoding, gain or block values; the given one stays as it is.
+
+    Raises:
+        ValueError: the file is gone, or nothing would be left of the positional encoding.
+    """
+    by_block = (*motion.blocks, blocks) if blocks.entries else motion.blocks
+    if adjustment == Adjustment():
+        return replace(motion, blocks=by_block)
+    adjustments = (*motion.adjustments, adjustment)
+    patcher = load_patcher(motion.path, adjustments)
+    return replace(motion, spec=patcher.model.spec, patcher=patcher, adjustments=adjustments, blocks=by_block)
+
+
+def info(motion: MotionModel) -> str:
+    """What a motion model is and what it was made for, a line each."""
+    changes = [f"adjusted: {adjustment}" for adjustment in motion.adjustments]
+    return "\n".join([motion.name, *describe(motion.spec), *changes])
+
+
+def load_patcher(path: str, adjustments: tuple[Adjustment, ...] = (), disable_dynamic: bool = False) -> ModelPatcher:
     """Read the file again into a network of its own; the signature is the host's `cached_patcher_init`."""
     kind = comfy.model_patcher.ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
-    return _build(path, files.read_path(path), kind)
+    return _build(path, files.read_path(path), kind, adjustments)
 
 
-def _build(path: str, state_dict: dict, patcher_class: type[ModelPatcher]) -> ModelPatcher:
+def _build(
+    path: str, state_dict: dict, patcher_class: type[ModelPatcher], adjustments: tuple[Adjustment, ...] = ()
+) -> ModelPatcher:
+    name = os.path.basename(path)
     try:
-        spec, weights = read_motion_checkpoint(state_dict)
+        spec, weights = adjust(*read_motion_checkpoint(state_dict, name), adjustments)
     except ValueError as error:
-        raise ValueError(f"'{os.path.basename(path)}': {error}") from error
+        raise ValueError(f"'{name}': {error}") from error
     management = comfy.model_management
+    dtype = _storage_dtype(weights)
     network = MotionNetwork(
         spec,
         operations=comfy.ops.manual_cast,
         attention=comfy.ops.scaled_dot_product_attention,
         device=management.unet_offload_device(),
-        dtype=_storage_dtype(weights),
+        dtype=dtype,
     )
     management.archive_model_dtypes(network)
     patcher = patcher_class(
         network, load_device=management.get_torch_device(), offload_device=management.unet_offload_device()
     )
-    network.load_state_dict(weights, assign=patcher.is_dynamic())
+    # The norms and biases of fp8 files are wider and stay so.
+    network.load_state_dict(weights, assign=patcher.is_dynamic() or dtype.itemsize == 1)
     network.eval().requires_grad_(False)
-    patcher.cached_patcher_init = (load_patcher, (path,))
+    patcher.cached_patcher_init = (load_patcher, (path, adjustments))
     return patcher
 
 
 def _storage_dtype(weights: dict[str, Tensor]) -> torch.dtype:
-    """Half precision as the file has it; else what the host would store an fp32 UNet in.
-
-    fp8 files are widened: a MotionLoRA's small delta is lost in fp8 (measured: 176 % relative error).
-    """
+    """Half precision or fp8 as the file has it; else what the host would store an fp32 UNet in."""
     kinds = {weight.dtype for weight in weights.values() if weight.ndim == 2}
-    if len(kinds) == 1 and (kind := kinds.pop()) in HALF:
+    if len(kinds) == 1 and (kind := kinds.pop()) in KEPT:
         return kind
     management = comfy.model_management
     parameters = sum(weight.numel() for weight in weights.values())

@@ -7,6 +7,7 @@ one object that is dropped when the call returns, so clones and multi-GPU thread
 """
 
 import logging
+from collections import UserDict
 from contextlib import ExitStack
 
 from comfy.ldm.modules.attention import SpatialTransformer
@@ -17,10 +18,11 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from ..motion_models.network import MotionNetwork
-from . import betas, memory, norms
+from . import advice, betas, memory, norms
+from .active import CACHE_KEY, active_motions
 from .control import install as install_control
-from .frames import RUN_KEY, chunk_frames, frames_per_chunk
+from .frames import RUN_KEY, chunk_frames, frames_per_chunk, total_frames
+from .guides import ChunkInfo
 from .settings import KEY, MotionSettings, settings_of
 from .sites import motion_sites
 
@@ -56,13 +58,14 @@ def start_run(executor, noise: Tensor, *args, **kwargs):
             "use Empty Latent Image with the clip's length as batch_size."
         )
     frames = noise.shape[0]
-    guider.model_options["transformer_options"][RUN_KEY] = frames
+    guider.model_options["transformer_options"].update({RUN_KEY: frames, CACHE_KEY: UserDict()})
     for settings in settings_of(guider.model_patcher):
-        if settings.effect == 0:
+        if settings.effect.off:
             continue
         if frames == 1:
             log.info("Motion model '%s' is bypassed: the latent has one frame (batch_size 1).", settings.name)
         _check_positions(settings, frames, guider.model_options.get("context_handler"))
+    advice.warn(guider, frames, *args, **kwargs)
     return executor(noise, *args, **kwargs)
 
 
@@ -90,7 +93,7 @@ def apply_model(
         return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
     with ExitStack() as stack:
         stack.callback(call.watch_unet().remove)
-        if any(settings.spec.family.norms_across_frames for settings, _ in call.active):
+        if any(motion.settings.spec.family.norms_across_frames for motion in call.active):
             stack.enter_context(norms.across_frames(call.unet, call.frames))
         out = executor(x, t, c_concat, c_crossattn, control, call.options(options), **kwargs)
     call.check()
@@ -109,17 +112,33 @@ class MotionCall:
     def __init__(self, base: BaseModel, x: Tensor, options: dict):
         self.unet = base.diffusion_model
         self.frames = frames_per_chunk(options, x.shape[0])
-        active = _active(base, options)
-        if active and self.frames == 1 and options.get(RUN_KEY, 1) > 1 and len(chunk_frames(options) or ()) != 1:
+        self.active = [] if self.frames == 1 else active_motions(base, options, self._chunk(base, x, options))
+        if self.frames == 1:
+            self._check_not_split(base, options)
+        self.sites = {id(layer): place for place, layer in motion_sites(self.unet).items()} if self.active else {}
+        self.unet_ran = False
+        self.others = options.get("patches", {})
+
+    def _chunk(self, base: BaseModel, x: Tensor, options: dict) -> ChunkInfo:
+        frames = chunk_frames(options)
+        known = frames is not None and len(frames) == self.frames
+        return ChunkInfo(
+            frames=frames if frames is not None and known else tuple(range(self.frames)),
+            total=total_frames(options) or self.frames,
+            chunks=x.shape[0] // self.frames,
+            x=x,
+            base=base,
+            cache=options.get(CACHE_KEY, {}),
+        )
+
+    def _check_not_split(self, base: BaseModel, options: dict) -> None:
+        if options.get(RUN_KEY, 1) == 1 or len(chunk_frames(options) or ()) == 1:
+            return
+        if any(not s.effect.off and s.range.at(base, options) for s in settings_of(base.current_patcher)):
             raise RuntimeError(
                 f"A node sends the {options[RUN_KEY]} frames of this clip to the UNet one by one, so no motion is "
                 "possible; remove it from this MODEL."
             )
-        self.active = [] if self.frames == 1 else active
-        self.sites = {id(layer): place for place, layer in motion_sites(self.unet).items()} if self.active else {}
-        self.ran = [0] * len(self.active)
-        self.unet_ran = False
-        self.others = options.get("patches", {})
 
     def watch_unet(self) -> RemovableHandle:
         """Notice whether the UNet runs at all: caching nodes (EasyCache) answer some calls from memory."""
@@ -131,7 +150,7 @@ class MotionCall:
 
     def options(self, options: dict) -> dict:
         """A copy of ``options`` in which our layer patch comes first."""
-        ours = [(ResBlock, self.run_layer), (SpatialTransformer, self.run_layer)]
+        ours = [(kind, self.run_layer) for kind in (ResBlock, SpatialTransformer, nn.Conv2d)]
         return {**options, "patches": {**self.others, LAYER_PATCH: ours + self.others.get(LAYER_PATCH, [])}}
 
     def run_layer(self, layer: nn.Module, x: Tensor, emb, context, options: dict, *rest) -> Tensor:
@@ -143,13 +162,11 @@ class MotionCall:
         finally:
             options["patches"] = ours
         place = self.sites.get(id(layer))
-        if place is None:
-            return x
-        for index, (settings, network) in enumerate(self.active):
-            module = network.module_at(*place)
-            if module is not None:
-                x = module(x, self.frames, settings.scale, settings.effect)
-                self.ran[index] += 1
+        for motion in self.active:
+            if place is not None:
+                x = motion.run(place, x)
+            elif isinstance(layer, nn.Conv2d):  # blocks hold no convolution of their own but the first
+                x = motion.after_first_block(x)
         return x
 
     def check(self) -> None:
@@ -158,27 +175,10 @@ class MotionCall:
         Raises:
             RuntimeError: fewer or more modules ran than the motion model has.
         """
-        for ran, (settings, network) in zip(self.ran, self.active, strict=True):
-            if self.unet_ran and ran != len(network.spec.sites):
+        for motion in self.active:
+            modules = len(motion.network.spec.sites)
+            if self.unet_ran and motion.ran != modules:
                 raise RuntimeError(
-                    f"{ran} of {len(network.spec.sites)} modules of motion model '{settings.name}' ran; another node "
+                    f"{motion.ran} of {modules} modules of motion model '{motion.settings.name}' ran; another node "
                     "skips or replaces blocks of the UNet, remove it from this MODEL."
                 )
-
-
-def _active(base: BaseModel, options: dict) -> list[tuple[MotionSettings, MotionNetwork]]:
-    """The motion models at work at this step, the first applied first."""
-    patcher = base.current_patcher
-    networks = [motion.model for motion in patcher.get_additional_models_with_key(KEY)]
-    pairs = zip(settings_of(patcher), networks, strict=True)
-    return [
-        (settings, network) for settings, network in pairs if settings.effect != 0 and _due(base, settings, options)
-    ]
-
-
-def _due(base: BaseModel, settings: MotionSettings, options: dict) -> bool:
-    if (settings.start_percent, settings.end_percent) == (0.0, 1.0):
-        return True  # the usual case costs no device synchronisation
-    sigma = float(options["sigmas"][0])
-    sampling = base.model_sampling
-    return sampling.percent_to_sigma(settings.end_percent) <= sigma <= sampling.percent_to_sigma(settings.start_percent)

@@ -9,15 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .call import AS_TRAINED, SiteCall
 from .positions import sinusoidal_positions
 
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 class TemporalAttention(nn.Module):
-    """x + attention(norm(x) + positions), each pixel's frames attending to each other.
+    """x + gain * attention(norm(x) + positions), each pixel's frames attending to each other.
 
     Args:
+        name: of the attention within its motion module, as in its weights' names.
         channels: C.
         heads: A.
         max_frames: length of the positional encoding.
@@ -25,6 +27,7 @@ class TemporalAttention(nn.Module):
         attention: takes q, k and v of (N, A, F, D) and returns the same shape.
         device: of the weights.
         dtype: of the weights.
+        gain: factor of what the attention adds; published modules have 1.
 
     Source:
         guoyww/AnimateDiff ``motion_module.py``, ``VersatileAttention``.
@@ -34,6 +37,7 @@ class TemporalAttention(nn.Module):
 
     def __init__(
         self,
+        name: str,
         channels: int,
         heads: int,
         max_frames: int,
@@ -41,8 +45,11 @@ class TemporalAttention(nn.Module):
         attention: Attention,
         device: torch.device | None,
         dtype: torch.dtype | None,
+        gain: float = 1.0,
     ) -> None:
         super().__init__()
+        self.name = name
+        self.gain = gain
         self.heads = heads
         self.attention = attention
         self.norm = operations.LayerNorm(channels, device=device, dtype=dtype)
@@ -51,22 +58,31 @@ class TemporalAttention(nn.Module):
         # Always float32: it is tiny, and an fp8 network would round it to a few levels.
         self.register_buffer("positions", sinusoidal_positions(max_frames, channels).to(device))
 
-    def forward(self, x: Tensor, scale: float = 1.0) -> Tensor:
+    def forward(self, x: Tensor, call: SiteCall = AS_TRAINED) -> Tensor:
         """Attend along F.
 
         Args:
             x: (N, F, C), F at most ``max_frames``.
-            scale: factor of the keys, so of the attention logits.
+            call: from `SiteCall.for_sequences`.
 
         Returns:
             (N, F, C).
         """
         sequences, frames, channels = x.shape
         # Hosts move weights but not always buffers to the device, so the table is cast where it is used.
-        positions = self.positions[:, :frames].to(x.device, x.dtype)
-        qkv = self.to_qkv(self.norm(x) + positions)
+        h = self.norm(x) + self.positions[:, :frames].to(x.device, x.dtype)
+        if call.pose is not None:
+            h = call.pose.merged(h)
+        qkv = call.run(f"{self.name}.to_qkv", self.to_qkv, h)
         q, k, v = qkv.view(sequences, frames, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        if scale != 1.0:
-            k = k * scale
+        k = self._scaled(k, call)
         attended = self.attention(q, k, v).transpose(1, 2).reshape(sequences, frames, channels)
-        return self.to_out(attended) + x
+        out = call.run(f"{self.name}.to_out", self.to_out, attended)
+        return torch.add(x, out, alpha=self.gain)
+
+    @staticmethod
+    def _scaled(k: Tensor, call: SiteCall) -> Tensor:
+        """Keys (N, A, F, D) times the scale of their frame and pixel."""
+        if isinstance(call.scale, Tensor):
+            return k * call.scale.unsqueeze(1)
+        return k if call.scale == 1.0 else k * call.scale

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .call import AS_TRAINED, SiteCall
+
 EXPANSION = 8  # widths of the largest intermediate: 4C of values and 4C of gates
 
 
@@ -32,14 +34,15 @@ class FeedForward(nn.Module):
         self.expand = operations.Linear(channels, EXPANSION * channels, device=device, dtype=dtype)
         self.contract = operations.Linear(EXPANSION // 2 * channels, channels, device=device, dtype=dtype)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, call: SiteCall = AS_TRAINED) -> Tensor:
         """Transform each frame of each pixel.
 
         Args:
             x: (N, F, C).
+            call: from `SiteCall.for_sequences`.
 
         Returns:
             (N, F, C).
         """
-        value, gate = self.expand(self.norm(x)).chunk(2, dim=-1)
-        return self.contract(value * functional.gelu(gate)) + x
+        value, gate = call.run("feed_forward.expand", self.expand, self.norm(x)).chunk(2, dim=-1)
+        return call.run("feed_forward.contract", self.contract, value * functional.gelu(gate)) + x

@@ -5,6 +5,7 @@ P = H * W pixels, N = sequences over time.
 """
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,7 +14,9 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from .attention import Attention, TemporalAttention
+from .call import AS_TRAINED, SiteCall
 from .feed_forward import EXPANSION, FeedForward
+from .image_encoder import ImageEncoder
 from .spec import GROUPS, MotionSpec, Place
 
 # CUDA allows 65,535 blocks along y and z of a launch, and attention kernels put batch * heads there:
@@ -25,6 +28,8 @@ MAX_BATCH_HEADS = 65_535
 # in are streamed seldom. On a CPU smaller blocks are no slower (at 320 channels 0.85 of the time) and need less.
 MAX_EXPANDED = 2**27
 MAX_EXPANDED_CPU = 2**24
+
+IMAGE_CHANNELS = 5  # of PIA's condition: affinity, then the image's latent
 
 
 def sequences_per_pass(frames: int, channels: int, heads: int, on_cpu: bool = False) -> int:
@@ -74,23 +79,33 @@ class MotionModule(nn.Module):
         self.heads = spec.heads
         self.max_frames = spec.max_frames
         self.max_sequences = max_sequences
+        self.norm_across_frames = spec.family.motion_norm_across_frames
         self.norm = operations.GroupNorm(GROUPS, channels, eps=1e-6, device=device, dtype=dtype)
         self.proj_in = operations.Linear(channels, channels, device=device, dtype=dtype)
         self.attentions = nn.ModuleList(
-            TemporalAttention(channels, spec.heads, spec.max_frames, operations, attention, device, dtype)
-            for _ in range(spec.attentions)
+            TemporalAttention(
+                f"attentions.{n}",
+                channels,
+                spec.heads,
+                spec.max_frames,
+                operations,
+                attention,
+                device,
+                dtype,
+                spec.attention_gain,
+            )
+            for n in range(spec.attentions)
         )
         self.feed_forward = FeedForward(channels, operations, device, dtype)
         self.proj_out = operations.Linear(channels, channels, device=device, dtype=dtype)
 
-    def forward(self, x: Tensor, frames: int, scale: float = 1.0, effect: float = 1.0) -> Tensor:
+    def forward(self, x: Tensor, frames: int, call: SiteCall = AS_TRAINED) -> Tensor:
         """Let the frames of each chunk see each other.
 
         Args:
             x: (B * F, C, H, W), all frames of one chunk, then the next; any memory format, which is kept.
             frames: F, of one chunk.
-            scale: factor of the keys of each attention; more makes more motion.
-            effect: blend of input (0) and output (1); 0 returns ``x`` itself.
+            call: how the module acts; values of (F, P or 1) or numbers. An effect of the number 0 returns ``x`` itself.
 
         Returns:
             (B * F, C, H, W).
@@ -98,30 +113,44 @@ class MotionModule(nn.Module):
         Raises:
             ValueError: more frames than positions, or a batch that is no multiple of ``frames``.
         """
-        if effect == 0:
+        if not isinstance(call.effect, Tensor) and call.effect == 0:
             return x
         self._check(x.shape[0], frames)
         batch, channels, height, width = x.shape
         clips = (batch // frames, frames, channels, height * width)
-        pixels, normed = x.reshape(clips), self.norm(x).reshape(clips)  # views, in channels-last too
+        pixels, normed = x.reshape(clips), self._normed(x, frames).reshape(clips)  # views, in channels-last too
         limit = self.max_sequences or sequences_per_pass(frames, channels, self.heads, x.is_cpu)
         passes = math.ceil(clips[-1] / max(1, limit // clips[0]))
         if passes == 1:
-            return self._animate(pixels, normed, scale, effect).reshape(x.shape)
+            return self._animate(pixels, normed, call).reshape(x.shape)
         animated, step = torch.empty_like(pixels), math.ceil(clips[-1] / passes)
         for start in range(0, clips[-1], step):
-            part = (..., slice(start, start + step))
-            animated[part] = self._animate(pixels[part], normed[part], scale, effect)
+            chosen = slice(start, start + step)
+            animated[..., chosen] = self._animate(pixels[..., chosen], normed[..., chosen], call.of_pixels(chosen))
         return animated.reshape(x.shape)
 
-    def _animate(self, pixels: Tensor, normed: Tensor, scale: float, effect: float) -> Tensor:
+    def _normed(self, x: Tensor, frames: int) -> Tensor:
+        """GroupNorm over each frame, or over all frames of a chunk where the family was trained so."""
+        if not self.norm_across_frames:
+            return self.norm(x)
+        clip = self.norm(rearrange(x, "(b f) c h w -> b c (f h) w", f=frames))
+        return rearrange(clip, "b c (f h) w -> (b f) c h w", f=frames)
+
+    def _animate(self, pixels: Tensor, normed: Tensor, call: SiteCall) -> Tensor:
         """Some pixels of all chunks: the layout changes once on the way in, and once in the sum on the way out."""
+        chunks = pixels.shape[0]
+        inner = call.for_sequences(chunks)
         # With one chunk the rearranged tensor is a view, which a linear layer would multiply pixel by pixel.
-        x = self.proj_in(rearrange(normed, "b f c p -> (b p) f c").contiguous())
+        x = inner.run("proj_in", self.proj_in, rearrange(normed, "b f c p -> (b p) f c").contiguous())
         for attention in self.attentions:
-            x = attention(x, scale)
-        x = self.proj_out(self.feed_forward(x))
-        return torch.add(pixels, rearrange(x, "(b p) f c -> b f c p", b=pixels.shape[0]), alpha=effect)
+            x = attention(x, inner)
+            if inner.pose is not None:
+                inner = replace(inner, pose=None)  # only the first attention was trained with poses
+        x = inner.run("proj_out", self.proj_out, self.feed_forward(x, inner))
+        x = rearrange(x, "(b p) f c -> b f c p", b=chunks)
+        if isinstance(call.effect, Tensor):
+            return pixels + x * call.effect.unsqueeze(1)
+        return torch.add(pixels, x, alpha=call.effect)
 
     def _check(self, batch: int, frames: int) -> None:
         if frames > self.max_frames:
@@ -141,7 +170,8 @@ class MotionNetwork(nn.Module):
 
     Args:
         spec: from `read_motion_checkpoint`.
-        operations: namespace with Linear, LayerNorm and GroupNorm taking ``device`` and ``dtype``.
+        operations: namespace with Linear, LayerNorm and GroupNorm taking ``device`` and ``dtype``, and Conv2d where
+            the file handles a condition image.
         attention: takes q, k and v of (N, heads, F, C / heads) and returns the same shape.
         device: of the weights.
         dtype: of the weights; positional encodings are float32 until a state dict is assigned.
@@ -166,6 +196,13 @@ class MotionNetwork(nn.Module):
                 )
                 for site in spec.sites
             }
+        )
+        widths = tuple(site.channels for site in spec.sites if (site.place, site.index % 3) == ("input", 2))
+        self.image_encoder = ImageEncoder(widths, operations, device, dtype) if spec.image_encoder else None
+        self.image_input = (
+            operations.Conv2d(IMAGE_CHANNELS, widths[0], 3, padding=1, bias=False, device=device, dtype=dtype)
+            if spec.image_input
+            else None
         )
 
     def module_at(self, place: Place, index: int) -> MotionModule | None:

@@ -1,14 +1,104 @@
-"""Loading motion models, stacking MotionLoRAs, and putting them on a MODEL."""
+"""Loading motion models, looking into them, and putting them on a MODEL."""
 
-from comfy_api.latest import io
+from typing import Any
 
-from ..host import apply, betas, files, lora, motion
+from comfy_api.latest import io, ui
+
+from ..host import apply, betas, files, motion
+from ..host.guides import Guide
+from ..host.ranges import sampling_range
 from ..host.settings import MotionSettings
+from ..host.values import Strength, as_mask, strength_of
+from ..motion_models.adjust import Adjustment
+from ..motion_models.blocks import EXAMPLE, parse_block_values
 from .types import MotionLora as MotionLoraType
 from .types import MotionModel
-from .widgets import percent_inputs
+from .widgets import keyframes_input, percent_inputs, value_input
 
 CATEGORY = "Zoetrope/motion"
+PER_BLOCK = (
+    "Factors of the effect by block, for example '" + EXAMPLE + "'; 'up: 0.8 scale 1.2' changes the scale as well. "
+    "Blocks that are not named keep 1."
+)
+
+
+def motion_inputs() -> list[io.Input]:
+    """What every node that applies a motion model takes, behind its own inputs."""
+    return [
+        io.Combo.Input(
+            "beta_schedule",
+            options=betas.CHOICES,
+            default=betas.AUTO,
+            tooltip="Noise schedule. auto: the one the motion model was trained with. "
+            "use_existing: leave the model's own.",
+        ),
+        *optional_motion_inputs(),
+    ]
+
+
+def optional_motion_inputs() -> list[io.Input]:
+    """The inputs of `motion_inputs` that may be left out."""
+    return [
+        MotionLoraType.Input("motion_lora", optional=True, tooltip="Stack of MotionLoRAs."),
+        value_input(
+            "scale",
+            0.0,
+            10.0,
+            "How strongly frames attend to each other (a factor of the attention's keys): above 1 moves more, below "
+            "1 less.",
+        ),
+        value_input("effect", 0.0, 1.0, "How much of the motion module's output is taken. 0 switches it off exactly."),
+        *percent_inputs("the motion model", optional=True),
+        io.Mask.Input(
+            "mask",
+            optional=True,
+            tooltip="Where the motion model acts: one mask for all frames, or one per frame. It multiplies effect.",
+        ),
+        io.String.Input("per_block", default="", optional=True, advanced=True, tooltip=PER_BLOCK),
+        keyframes_input("effect"),
+    ]
+
+
+def settings_from(motion_model: motion.MotionModel, inputs: dict[str, Any], *guides: Guide) -> MotionSettings:
+    """Settings from the values of `optional_motion_inputs`.
+
+    Args:
+        motion_model: the motion model.
+        inputs: values by name; missing ones have their defaults.
+        guides: what else acts with it.
+
+    Raises:
+        ValueError: a value cannot be used; the sentence names it.
+    """
+    effect = strength_of(inputs.get("effect", 1.0), "effect")
+    mask = inputs.get("mask")
+    if mask is not None:
+        effect = effect.times(Strength(factors=(as_mask(mask, "mask"),)))
+    return MotionSettings(
+        motion_model.name,
+        motion_model.spec,
+        scale=strength_of(inputs.get("scale", 1.0), "scale"),
+        effect=effect,
+        range=sampling_range(
+            inputs.get("start_percent", 0.0), inputs.get("end_percent", 1.0), inputs.get("timestep_keyframes")
+        ),
+        blocks=(parse_block_values(inputs.get("per_block") or ""),),
+        guides=guides,
+    )
+
+
+def apply_with(model, motion_model, inputs: dict[str, Any], *guides: Guide) -> io.NodeOutput:
+    """Output of a node that applies a motion model: MODEL sampling with it.
+
+    Args:
+        model: MODEL.
+        motion_model: MOTION_MODEL.
+        inputs: values of `motion_inputs` by name.
+        guides: what else acts with it.
+    """
+    settings = settings_from(motion_model, inputs, *guides)
+    schedule, loras = inputs.get("beta_schedule", betas.AUTO), inputs.get("motion_lora") or ()
+    return io.NodeOutput(apply.apply_motion_model(model, motion_model, settings, schedule, loras))
 
 
 class LoadMotionModel(io.ComfyNode):
@@ -18,8 +108,17 @@ class LoadMotionModel(io.ComfyNode):
             node_id="ZoetropeLoadMotionModel",
             display_name="Load Motion Model",
             category=CATEGORY,
-            description="Reads an AnimateDiff motion module (v1, v2, v3 and files of the same layout).",
-            search_aliases=["animatediff", "ADE_LoadAnimateDiffModel", "motion module", "mm_sd_v15_v2", "v3_sd15_mm"],
+            description="Reads a motion module of any published kind: AnimateDiff v1, v2, v3 and SDXL, HotshotXL, AnimateLCM, "
+            "Lightning, LongAnimateDiff, PIA.",
+            search_aliases=[
+                "animatediff",
+                "ADE_LoadAnimateDiffModel",
+                "motion module",
+                "mm_sd_v15_v2",
+                "v3_sd15_mm",
+                "hotshot",
+                "AnimateLCM",
+            ],
             inputs=[
                 io.Combo.Input(
                     "motion_model",
@@ -42,46 +141,6 @@ class LoadMotionModel(io.ComfyNode):
         return io.NodeOutput(motion.load_motion_model(motion_model))
 
 
-class MotionLora(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="ZoetropeMotionLora",
-            display_name="MotionLoRA",
-            category=CATEGORY,
-            description="Adds a MotionLoRA (zoom, pan, tilt, roll, or one you trained) to a stack. "
-            "A negative strength reverses the motion.",
-            search_aliases=["animatediff lora", "ADE_AnimateDiffLoRALoader", "camera motion", "v2_lora_ZoomIn"],
-            inputs=[
-                io.Combo.Input(
-                    "motion_lora",
-                    options=files.names(files.MOTION_LORAS),
-                    tooltip="File in models/animatediff_motion_lora. The published camera moves belong to v2 modules.",
-                ),
-                io.Float.Input(
-                    "strength",
-                    default=1.0,
-                    min=-10.0,
-                    max=10.0,
-                    step=0.01,
-                    tooltip="Factor of the learnt change. 0 leaves it out, negative values reverse the motion.",
-                ),
-                MotionLoraType.Input(
-                    "previous", optional=True, tooltip="MotionLoRAs to add this one to; they are summed."
-                ),
-            ],
-            outputs=[MotionLoraType.Output(display_name="motion_lora", tooltip="The stack, for Apply Motion Model.")],
-        )
-
-    @classmethod
-    def validate_inputs(cls, motion_lora: str | None) -> bool | str:
-        return motion_lora is None or files.missing(files.MOTION_LORAS, motion_lora) or True
-
-    @classmethod
-    def execute(cls, motion_lora: str, strength: float, previous: lora.Stack = ()) -> io.NodeOutput:
-        return io.NodeOutput((*previous, lora.load_motion_lora(motion_lora, strength)))
-
-
 class ApplyMotionModel(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -95,52 +154,91 @@ class ApplyMotionModel(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip="MODEL of the checkpoint, after LoRAs and model patches."),
                 MotionModel.Input("motion_model", tooltip="From Load Motion Model."),
-                io.Combo.Input(
-                    "beta_schedule",
-                    options=betas.CHOICES,
-                    default=betas.AUTO,
-                    tooltip="Noise schedule. auto: the one the motion model was trained with. "
-                    "use_existing: leave the model's own.",
-                ),
-                MotionLoraType.Input("motion_lora", optional=True, tooltip="Stack of MotionLoRAs."),
-                io.Float.Input(
-                    "scale",
-                    default=1.0,
-                    min=0.0,
-                    max=10.0,
-                    step=0.01,
-                    optional=True,
-                    tooltip="How strongly frames attend to each other (a factor of the attention's keys): "
-                    "above 1 moves more, below 1 less.",
-                ),
-                io.Float.Input(
-                    "effect",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    optional=True,
-                    tooltip="How much of the motion module's output is taken. 0 switches it off exactly.",
-                ),
-                *percent_inputs("the motion model", optional=True),
+                *motion_inputs(),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="Connect to Context Windows or any sampler.")],
         )
 
     @classmethod
+    def execute(cls, model, motion_model, **inputs) -> io.NodeOutput:
+        motion_model.spec.require_no_image()
+        return apply_with(model, motion_model, inputs)
+
+
+class MotionModelInfo(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ZoetropeMotionModelInfo",
+            display_name="Motion Model Info",
+            category=CATEGORY,
+            description="Says what a motion model is and what it was made for: family, frames, size, noise schedule, "
+            "sampler, steps and guidance.",
+            search_aliases=["inspect motion model", "motion model settings"],
+            inputs=[MotionModel.Input("motion_model", tooltip="From Load Motion Model.")],
+            outputs=[io.String.Output(display_name="info", tooltip="The text shown on the node.")],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, motion_model) -> io.NodeOutput:
+        text = motion.info(motion_model)
+        return io.NodeOutput(text, ui=ui.PreviewText(text))
+
+
+class AdjustMotionModel(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        def frames(name: str, tooltip: str, lowest: int = 0) -> io.Input:
+            return io.Int.Input(name, default=0, min=lowest, max=4096, tooltip=f"{tooltip} 0 leaves it as it is.")
+
+        return io.Schema(
+            node_id="ZoetropeAdjustMotionModel",
+            display_name="Adjust Motion Model",
+            category=CATEGORY,
+            description="Changes the positional encoding of a motion model (to slow motion down or to reach more frames "
+            "at once), the gain of its attentions and its effect by block. The model that comes in stays as it is.",
+            search_aliases=[
+                "ADE_AdjustPEManual",
+                "ADE_AdjustPEFullStretch",
+                "ADE_AdjustPESweetspotStretch",
+                "pe stretch",
+            ],
+            inputs=[
+                MotionModel.Input("motion_model", tooltip="From Load Motion Model."),
+                frames("pe_stretch", "Interpolates the whole positional encoding to this many frames more.", -4095),
+                frames("pe_cap", "Keeps only this many positions (after pe_offset)."),
+                frames(
+                    "pe_interpolate", "Interpolates the positions that are left to this many; 16 to 32 halves speed."
+                ),
+                frames("pe_offset", "Drops this many positions at the start."),
+                io.Float.Input(
+                    "attention_gain",
+                    default=1.0,
+                    min=0.0,
+                    max=10.0,
+                    step=0.01,
+                    tooltip="Factor of what each temporal attention adds. 1 is as trained.",
+                ),
+                io.String.Input("per_block", default="", optional=True, tooltip=PER_BLOCK),
+            ],
+            outputs=[MotionModel.Output(display_name="motion_model", tooltip="Connect to Apply Motion Model.")],
+        )
+
+    @classmethod
     def execute(
         cls,
-        model,
         motion_model,
-        beta_schedule,
-        motion_lora=(),
-        scale=1.0,
-        effect=1.0,
-        start_percent=0.0,
-        end_percent=1.0,
+        pe_stretch: int,
+        pe_cap: int,
+        pe_interpolate: int,
+        pe_offset: int,
+        attention_gain: float,
+        per_block: str = "",
     ) -> io.NodeOutput:
-        settings = MotionSettings(motion_model.name, motion_model.spec, scale, effect, start_percent, end_percent)
-        return io.NodeOutput(apply.apply_motion_model(model, motion_model, settings, beta_schedule, motion_lora))
+        adjustment = Adjustment(pe_stretch, pe_offset, pe_cap, pe_interpolate, attention_gain)
+        blocks = parse_block_values(per_block)
+        return io.NodeOutput(motion.adjust_motion_model(motion_model, adjustment, blocks))
 
 
-NODES: list[type[io.ComfyNode]] = [LoadMotionModel, MotionLora, ApplyMotionModel]
+NODES: list[type[io.ComfyNode]] = [LoadMotionModel, ApplyMotionModel, AdjustMotionModel, MotionModelInfo]

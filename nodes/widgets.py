@@ -2,6 +2,8 @@
 
 from comfy_api.latest import io
 
+from .types import FrameValues
+
 
 def percent_inputs(what: str, optional: bool = False) -> list[io.Input]:
     """``start_percent`` and ``end_percent``: a range of the training noise schedule, as in core's nodes.
@@ -21,3 +23,28 @@ def percent_inputs(what: str, optional: bool = False) -> list[io.Input]:
         socket("start_percent", 0.0, f"From where {what} acts. {meaning}"),
         socket("end_percent", 1.0, f"Up to where {what} acts. {meaning}"),
     ]
+
+
+def keyframes_input(what: str) -> io.Input:
+    """``timestep_keyframes``: core's HOOK_KEYFRAMES as strengths over the sampling steps."""
+    return io.HookKeyframes.Input(
+        "timestep_keyframes",
+        optional=True,
+        tooltip=f"Factors of {what} over the sampling steps, from core's Create Hook Keyframe nodes; "
+        "each holds until the next.",
+    )
+
+
+def value_input(name: str, low: float, high: float, tooltip: str, optional: bool = True) -> io.Input:
+    """A number in the widget; the socket takes a number, FRAME_VALUES, a list of floats or a MASK.
+
+    Args:
+        name: of the input.
+        low: smallest number of the widget.
+        high: largest number of the widget.
+        tooltip: what the number does.
+        optional: API prompts may leave it out.
+    """
+    over = " Connect Frame Values for one value per frame, or a MASK for one per pixel (and frame)."
+    widget = io.Float.Input(name, default=1.0, min=low, max=high, step=0.01, optional=optional, tooltip=tooltip + over)
+    return io.MultiType.Input(widget, types=[FrameValues, io.Mask])

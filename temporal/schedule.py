@@ -63,6 +63,11 @@ class ValueSchedule:
         frames = sorted(placed)
         return [_value_at(frame, frames, [placed[f] for f in frames]) for frame in range(total_frames)]
 
+    @property
+    def numbered_frames(self) -> int:
+        """Frames up to the last key with a frame number from the start, at least 1."""
+        return 1 + max((int(key.at) for key in self.keys if not key.is_position and key.at >= 0), default=0)
+
     def is_always(self, value: float) -> bool:
         """Whether every frame of every clip has this value."""
         return all(key.value == value for key in self.keys)

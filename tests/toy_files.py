@@ -10,7 +10,8 @@ from zoetrope.host import files
 from zoetrope.host.apply import apply_motion_model
 from zoetrope.host.lora import load_motion_lora
 from zoetrope.host.motion import load_motion_model
-from zoetrope.host.settings import MotionSettings
+from zoetrope.host.values import strength_of
+from zoetrope.nodes.motion import settings_from
 
 
 def put(folder: str, path: Path, state_dict: dict) -> str:
@@ -28,15 +29,15 @@ def motion_model(directory: Path, version: str = "v2", name: str | None = None, 
     return load_motion_model(put(files.MOTION_MODELS, path, motion_state_dict(version, **options)))
 
 
-def motion_lora(directory: Path, strength: float = 1.0, name: str = "lora.safetensors", **options):
-    """A MotionLoRA loaded from a toy file."""
+def motion_lora(directory: Path, strength=1.0, name: str = "lora.safetensors", acts=None, **options):
+    """A MotionLoRA loaded from a toy file; ``strength`` is what its socket takes, ``acts`` a `SamplingRange`."""
     put(files.MOTION_LORAS, directory / name, lora_state_dict(**options))
-    return load_motion_lora(name, strength)
+    return load_motion_lora(name, strength_of(strength, "strength"), acts)
 
 
-def animate(model, motion, schedule: str = "auto", loras: tuple = (), **settings):
-    """Apply Motion Model without the node around it."""
-    return apply_motion_model(model, motion, MotionSettings(motion.name, motion.spec, **settings), schedule, loras)
+def animate(model, motion, schedule: str = "auto", loras: tuple = (), guides: tuple = (), **inputs):
+    """Apply Motion Model without the schema around it; ``inputs`` are the node's optional ones."""
+    return apply_motion_model(model, motion, settings_from(motion, inputs, *guides), schedule, loras)
 
 
 def relative_error(ours, reference) -> float:

@@ -11,7 +11,7 @@ import pytest
 from pack import ROOT
 
 GOLDEN = ROOT / "tests" / "golden" / "nodes.json"
-FILE_INPUTS = {"motion_model", "motion_lora"}
+FILE_INPUTS = {"motion_model", "motion_lora", "adapter", "camera_ctrl", "pose_file"}
 
 
 def load_nodes():
@@ -35,22 +35,46 @@ def contract(node) -> dict:
     inputs = []
     for socket in schema.inputs:
         row = {"id": socket.id, "type": socket.get_io_type(), "optional": socket.optional}
-        if getattr(socket, "default", None) is not None:
-            row["default"] = socket.default
+        widget = getattr(socket, "input_override", None) or socket  # of a socket that takes several types
+        if getattr(widget, "default", None) is not None:
+            row["default"] = widget.default
         if getattr(socket, "options", None) and socket.id not in FILE_INPUTS:
             row["options"] = list(socket.options)
         inputs.append(row)
     return {"inputs": inputs, "outputs": [socket.get_io_type() for socket in schema.outputs]}
 
 
+def parameters_of(node) -> list[inspect.Parameter]:
+    """Parameters of execute; those that apply a motion model take what they share as ``**inputs``."""
+    named = []
+    for parameter in inspect.signature(node.execute).parameters.values():
+        shared = parameter.kind is inspect.Parameter.VAR_KEYWORD
+        named += inspect.signature(shared_motion_inputs).parameters.values() if shared else [parameter]
+    return named
+
+
+def shared_motion_inputs(
+    beta_schedule,
+    motion_lora=(),
+    scale=1.0,
+    effect=1.0,
+    start_percent=0.0,
+    end_percent=1.0,
+    mask=None,
+    per_block="",
+    timestep_keyframes=None,
+):
+    """What `zoetrope.nodes.motion.settings_from` and `apply_with` read, with their defaults."""
+
+
 @every_node
 def test_execute_takes_exactly_the_declared_inputs(node):
-    assert [i.id for i in node.GET_SCHEMA().inputs] == list(inspect.signature(node.execute).parameters)
+    assert [i.id for i in node.GET_SCHEMA().inputs] == [parameter.name for parameter in parameters_of(node)]
 
 
 @every_node
 def test_optional_inputs_have_defaults_because_api_prompts_get_none_from_the_server(node):
-    parameters = inspect.signature(node.execute).parameters
+    parameters = {parameter.name: parameter for parameter in parameters_of(node)}
     for socket in node.GET_SCHEMA().inputs:
         assert (parameters[socket.id].default is not inspect.Parameter.empty) == socket.optional, socket.id
 

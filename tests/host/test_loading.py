@@ -12,6 +12,7 @@ from toy_motion import lora_state_dict, motion_state_dict
 from zoetrope.host import files
 from zoetrope.host.lora import load_motion_lora
 from zoetrope.host.motion import load_motion_model, load_patcher
+from zoetrope.host.values import Strength
 
 
 @pytest.mark.parametrize(("version", "modules", "frames"), [("v1", 20, 24), ("v2", 21, 32), ("v3", 20, 32)])
@@ -137,7 +138,7 @@ def test_wrong_file_in_load_motion_model(tmp_path, build, says):
 def test_wrong_file_in_motion_lora(tmp_path, build, says):
     put(files.MOTION_LORAS, tmp_path / "wrong.safetensors", build())
     with pytest.raises(ValueError, match=f"'wrong.safetensors'.*({says})"):
-        load_motion_lora("wrong.safetensors", 1.0)
+        load_motion_lora("wrong.safetensors", Strength())
 
 
 def test_sdxl_motion_model_on_sd15_and_the_reverse(tmp_path):
@@ -171,7 +172,6 @@ def test_motion_lora_of_other_widths_is_refused(tmp_path):
 def test_motion_lora_file_is_safetensors_or_nested_ckpt(tmp_path):
     motion_lora(tmp_path)
     torch.save({"state_dict": lora_state_dict()}, tmp_path / "nested.ckpt")
-    assert (
-        len(load_motion_lora("nested.ckpt", 1.0).pairs) == len(load_motion_lora("lora.safetensors", 1.0).pairs) == 168
-    )
+    for name in ("nested.ckpt", "lora.safetensors"):
+        assert len(load_motion_lora(name, Strength()).file.pairs) == 168
     assert safetensors.torch.load_file(tmp_path / "lora.safetensors").keys() == lora_state_dict().keys()

@@ -136,23 +136,6 @@ def test_error_in_the_unet_then_a_clean_second_run(model, tmp_path):
     assert torch.equal(toy.sample(animated), expected)
 
 
-def test_motion_lora_is_the_dense_delta_and_leaves_no_trace(model, motion, tmp_path):
-    """strength * up @ down added to the q rows of to_qkv, as in the MotionLoRA files' own formula."""
-    lora = motion_lora(tmp_path, strength=-0.5)
-    plain = toy.sample(animate(model, motion))
-    with_lora = animate(model, motion, loras=(lora,))
-    assert relative_error(toy.sample(with_lora), plain) > 1e-3
-
-    network = with_lora.get_additional_models()[0].model
-    weights = {key: weight.clone() for key, weight in network.state_dict().items()}
-    clean = {key: weight for key, weight in motion_model(tmp_path, "v2").patcher.model.state_dict().items()}
-    for pair in lora.pairs:
-        start, length = pair.slice or (0, weights[pair.target].shape[0])
-        delta = (weights[pair.target] - clean[pair.target])[start : start + length]
-        torch.testing.assert_close(delta, -0.5 * pair.up @ pair.down, atol=1e-5, rtol=1e-4)
-    assert torch.equal(toy.sample(animate(model, motion)), plain)
-
-
 def test_motion_loras_add_up_and_opposite_strengths_cancel(model, motion, tmp_path):
     up, down = motion_lora(tmp_path, 0.7), motion_lora(tmp_path, -0.7)
     both = toy.sample(animate(model, motion, loras=(up, down)))

@@ -5,31 +5,19 @@ import torch
 from torch import nn
 from torch.autograd.profiler import profile
 from torch.nn.functional import scaled_dot_product_attention
+from toy_modules import CHANNELS, FRAMES, build, clip
 
 from motion_files import CastingOperations, motion_file
+from zoetrope.motion_models.call import SiteCall
 from zoetrope.motion_models.checkpoint import read_motion_checkpoint
 from zoetrope.motion_models.network import MAX_BATCH_HEADS, MotionModule, MotionNetwork, sequences_per_pass
 
-FRAMES = 6
-CHANNELS = 64
 TOLERANCE = 1e-5  # of float32 sums in another order; outputs are about 1
-
-
-def build(file=None, **options):
-    """Network of a toy file in inference mode."""
-    spec, weights = read_motion_checkpoint(file or motion_file())
-    network = MotionNetwork(spec, **options)
-    network.load_state_dict(weights)
-    return network.eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
 def module() -> MotionModule:
     return build().module_at("input", 4)
-
-
-def clip(frames=FRAMES, chunks=1, size=(4, 6), seed=3):
-    return torch.randn(chunks * frames, CHANNELS, *size, generator=torch.Generator().manual_seed(seed))
 
 
 def operators(call):
@@ -71,13 +59,13 @@ def test_two_chunks_equal_each_alone(module):
 
 def test_effect_zero_returns_the_input_itself(module):
     x = clip()
-    assert module(x, FRAMES, effect=0.0) is x
+    assert module(x, FRAMES, SiteCall(effect=0.0)) is x
 
 
 def test_effect_blends_input_and_output(module):
     x = clip()
     full = module(x, FRAMES)
-    torch.testing.assert_close(module(x, FRAMES, effect=0.3), torch.lerp(x, full, 0.3), rtol=0, atol=1e-6)
+    torch.testing.assert_close(module(x, FRAMES, SiteCall(effect=0.3)), torch.lerp(x, full, 0.3), rtol=0, atol=1e-6)
 
 
 def test_zero_proj_out_changes_nothing():
@@ -91,13 +79,13 @@ def test_scale_multiplies_the_keys(module):
     file = motion_file()
     scaled = {name: weight * 1.7 if ".to_k." in name else weight for name, weight in file.items()}
     expected = build(scaled).module_at("input", 4)(clip(), FRAMES)
-    torch.testing.assert_close(module(clip(), FRAMES, scale=1.7), expected, rtol=0, atol=TOLERANCE)
+    torch.testing.assert_close(module(clip(), FRAMES, SiteCall(scale=1.7)), expected, rtol=0, atol=TOLERANCE)
     assert (module(clip(), FRAMES) - expected).abs().max() > 1e-3
 
 
 def test_scale_and_effect_of_one_add_no_work(module):
     def names(**options):
-        return [name for name, _ in operators(lambda: module(clip(), FRAMES, **options))]
+        return [name for name, _ in operators(lambda: module(clip(), FRAMES, SiteCall(**options)))]
 
     plain = names()
     assert names(scale=1.0, effect=1.0) == plain
@@ -128,8 +116,10 @@ def test_passes_give_the_same_result(module, limit, memory_format):
         sizes.append(q.shape[0])
         return scaled_dot_product_attention(q, k, v)
 
-    out = build(attention=attention, max_sequences=limit).module_at("input", 4)(x, FRAMES, scale=1.3, effect=0.6)
-    torch.testing.assert_close(out, module(x, FRAMES, scale=1.3, effect=0.6), rtol=0, atol=TOLERANCE)
+    out = build(attention=attention, max_sequences=limit).module_at("input", 4)(
+        x, FRAMES, SiteCall(scale=1.3, effect=0.6)
+    )
+    torch.testing.assert_close(out, module(x, FRAMES, SiteCall(scale=1.3, effect=0.6)), rtol=0, atol=TOLERANCE)
     assert out.is_contiguous(memory_format=memory_format)
     assert max(sizes) <= max(limit, 2)  # a pass holds at least one pixel of each of the two chunks
     assert sum(sizes) == 2 * 2 * 24  # attentions * chunks * pixels
@@ -208,5 +198,5 @@ def test_modules_hold_weights_only():
     before = {
         name: dict(module.__dict__) for name, module in network.named_modules() if not isinstance(module, nn.ModuleDict)
     }
-    network.module_at("input", 4)(clip(), FRAMES, scale=1.2, effect=0.5)
+    network.module_at("input", 4)(clip(), FRAMES, SiteCall(scale=1.2, effect=0.5))
     assert before == {name: dict(network.get_submodule(name).__dict__) for name in before}

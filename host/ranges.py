@@ -1,0 +1,58 @@
+"""When something acts during sampling: a percent range, and strengths at points of it."""
+
+from dataclasses import dataclass
+
+from comfy.hooks import HookKeyframeGroup
+from comfy.model_base import BaseModel
+
+
+@dataclass(frozen=True)
+class SamplingRange:
+    """A factor over the sampling steps.
+
+    Attributes:
+        start: position in the training noise schedule from which it is not 0; 0 is the start of sampling.
+        end: position up to which it is not 0; 1 is the end.
+        keyframes: (position, factor), each holding until the next; before the first the factor is 1.
+    """
+
+    start: float = 0.0
+    end: float = 1.0
+    keyframes: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def always(self) -> bool:
+        """Whether it is 1 at every step."""
+        return (self.start, self.end) == (0.0, 1.0) and all(factor == 1.0 for _, factor in self.keyframes)
+
+    def validate(self) -> None:
+        """Refuse a range that is empty.
+
+        Raises:
+            ValueError: it ends before it starts.
+        """
+        if self.end < self.start:
+            raise ValueError(f"end_percent {self.end} lies before start_percent {self.start}; swap them.")
+
+    def at(self, base: BaseModel, transformer_options: dict) -> float:
+        """The factor at the step of a UNet call."""
+        if self.always:
+            return 1.0  # the usual case costs no device synchronisation
+        sigma = float(transformer_options["sigmas"][0])
+        to_sigma = base.model_sampling.percent_to_sigma
+        if not to_sigma(self.end) <= sigma <= to_sigma(self.start):
+            return 0.0
+        due = [factor for percent, factor in self.keyframes if to_sigma(percent) >= sigma]
+        return due[-1] if due else 1.0
+
+
+def sampling_range(start: float, end: float, keyframes: HookKeyframeGroup | None = None) -> SamplingRange:
+    """A range from the inputs of a node; ``keyframes`` are read as data, their guaranteed steps are not used.
+
+    Raises:
+        ValueError: the range ends before it starts.
+    """
+    points = () if keyframes is None else tuple((key.start_percent, key.strength) for key in keyframes.keyframes)
+    made = SamplingRange(start, end, points)
+    made.validate()
+    return made

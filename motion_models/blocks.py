@@ -1,0 +1,92 @@
+"""Values for parts of the UNet: ``down: 1, mid: 0.5, up.2.0: 0``."""
+
+import math
+import re
+from dataclasses import dataclass
+
+from .spec import MotionSpec, Place, Site
+
+EXAMPLE = "down: 1, mid: 0.5, up.2.0: 0"
+PARTS: dict[str, Place] = {"down": "input", "mid": "middle", "up": "output"}
+ENTRY = re.compile(
+    r"(?P<part>down|mid|up)(?:\.(?P<level>\d+))?(?:\.(?P<block>\d+))?\s*[:=]\s*(?P<effect>[^\s]+)"
+    r"(?:\s+scale\s+(?P<scale>[^\s]+))?"
+)
+
+
+@dataclass(frozen=True)
+class BlockValue:
+    """One entry.
+
+    Attributes:
+        name: block as written, such as ``up.2.0``.
+        effect: factor of the motion modules' effect there.
+        scale: factor of their scale there.
+    """
+
+    name: str
+    effect: float
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class BlockValues:
+    """Entries in the order in which they were written."""
+
+    entries: tuple[BlockValue, ...] = ()
+
+    def at(self, site: Site) -> BlockValue:
+        """The value of a motion module: the entry that names it most exactly, of equals the later one; else 1."""
+        found = BlockValue("", 1.0)
+        for entry in self.entries:
+            if covers(entry.name, site) and entry.name.count(".") >= found.name.count(".") * bool(found.name):
+                found = entry
+        return found
+
+    def unknown(self, spec: MotionSpec) -> list[str]:
+        """Names of entries that name no motion module of ``spec``."""
+        return [entry.name for entry in self.entries if not any(covers(entry.name, site) for site in spec.sites)]
+
+
+def block_name(site: Site) -> str:
+    """Name of a motion module in entries: part, level and number within the level, such as ``down.1.0``."""
+    if site.place == "middle":
+        return "mid"
+    if site.place == "input":
+        return f"down.{(site.index - 1) // 3}.{(site.index - 1) % 3}"
+    return f"up.{site.index // 3}.{site.index % 3}"
+
+
+def covers(name: str, site: Site) -> bool:
+    """Whether an entry's name means this motion module."""
+    return f"{block_name(site)}.".startswith(f"{name}.")
+
+
+def parse_block_values(text: str) -> BlockValues:
+    """Read a ``per_block`` string.
+
+    Args:
+        text: ``block: effect`` or ``block: effect scale S``, separated by commas or line breaks. Blocks are ``down``,
+            ``mid`` and ``up``, a level of them (``up.2``, counted as in the published names) or one motion module
+            (``up.2.0``). Levels and modules not named keep 1.
+
+    Raises:
+        ValueError: an entry cannot be read; the sentence names it and shows an example.
+    """
+    entries = []
+    for piece in filter(None, (piece.strip() for piece in re.split(r"[,\n;]", text))):
+        match = ENTRY.fullmatch(piece)
+        numbers = [] if match is None else [_number(match["effect"]), _number(match["scale"] or "1")]
+        if match is None or None in numbers:
+            raise ValueError(f"per_block cannot read '{piece}'; write for example '{EXAMPLE}' or 'up: 0.8 scale 1.2'.")
+        name = ".".join(part for part in (match["part"], match["level"], match["block"]) if part is not None)
+        entries.append(BlockValue(name, *[number for number in numbers if number is not None]))
+    return BlockValues(tuple(entries))
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

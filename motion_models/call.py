@@ -1,0 +1,124 @@
+"""How one motion module acts in one UNet call: numbers, or tensors over frames and pixels.
+
+Shape letters: B = chunks (conditionings in one call), F = frames, C = channels, P = pixels of the module's feature map,
+N = B * P sequences over time. A value over time is (F, 1), one over time and pixels (F, P).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor
+
+Value = float | Tensor
+Layer = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """A low-rank term of a linear layer: strength * up(down(x)) is added to its output.
+
+    Attributes:
+        down: layer from the input's width to the rank.
+        up: layer from the rank to the output's width, or to ``rows`` of it.
+        strength: factor; a tensor is (F, P or 1), or (N or 1, F, 1) within `SiteCall.for_sequences`.
+        rows: (first, number of) output channels that change; None is all.
+    """
+
+    down: Layer
+    up: Layer
+    strength: Value
+    rows: tuple[int, int] | None = None
+
+    def add_to(self, out: Tensor, x: Tensor) -> None:
+        """Add the term for the layer's input ``x`` to its output ``out``, in place."""
+        part = out if self.rows is None else out[..., self.rows[0] : sum(self.rows)]
+        term = self.up(self.down(x))
+        if isinstance(self.strength, Tensor):
+            part += term * self.strength
+        else:
+            part.add_(term, alpha=self.strength)
+
+
+@dataclass(frozen=True, eq=False)
+class PoseMerge:
+    """Camera features that enter the first temporal attention: h + strength * merge(h + pose).
+
+    Attributes:
+        pose: (F, C, P), or (N, F, C) within `SiteCall.for_sequences`.
+        merge: layer from C to C.
+        strength: as in `Branch`.
+
+    Source:
+        hehao13/CameraCtrl ``cameractrl/models/attention_processor.py``, ``PoseAdaptorAttnProcessor``.
+    """
+
+    pose: Tensor
+    merge: Layer
+    strength: Value = 1.0
+
+    def merged(self, h: Tensor) -> Tensor:
+        """(N, F, C) with the pose in it."""
+        return h + self.strength * self.merge(h + self.pose)
+
+
+@dataclass(frozen=True, eq=False)
+class SiteCall:
+    """Everything a motion module is told besides its input.
+
+    Attributes:
+        scale: factor of the keys of each temporal attention, so of its logits.
+        effect: blend of a module's input (0) and output (1).
+        branches: low-rank terms by layer, such as ``attentions.0.to_qkv`` or ``feed_forward.expand``.
+        pose: camera features for attention 0.
+    """
+
+    scale: Value = 1.0
+    effect: Value = 1.0
+    branches: Mapping[str, tuple[Branch, ...]] = field(default_factory=dict)
+    pose: PoseMerge | None = None
+
+    def of_pixels(self, pixels: slice) -> "SiteCall":
+        """The same for some of the pixels."""
+
+        def cut(value: Value) -> Value:
+            return value[:, pixels] if isinstance(value, Tensor) and value.shape[1] > 1 else value
+
+        def cut_pose(pose: PoseMerge) -> PoseMerge:
+            return replace(pose, pose=pose.pose[..., pixels], strength=cut(pose.strength))
+
+        return self._map(cut, cut_pose)
+
+    def for_sequences(self, chunks: int) -> "SiteCall":
+        """The same with values of shape (N or 1, F, 1) and a pose of (N, F, C), to act on (N, F, C) tensors."""
+
+        def arrange(value: Value) -> Value:
+            if not isinstance(value, Tensor):
+                return value
+            rows = value.t().unsqueeze(-1)
+            return rows if rows.shape[0] == 1 else rows.repeat(chunks, 1, 1)
+
+        def arrange_pose(pose: PoseMerge) -> PoseMerge:
+            return replace(pose, pose=pose.pose.permute(2, 0, 1).repeat(chunks, 1, 1), strength=arrange(pose.strength))
+
+        return self._map(arrange, arrange_pose)
+
+    def run(self, name: str, layer: Layer, x: Tensor) -> Tensor:
+        """Output of the linear layer ``name`` with its low-rank terms."""
+        out = layer(x)
+        for branch in self.branches.get(name, ()):
+            branch.add_to(out, x)
+        return out
+
+    def _map(self, change: Callable[[Value], Value], change_pose: Callable[[PoseMerge], PoseMerge]) -> "SiteCall":
+        return SiteCall(
+            scale=change(self.scale),
+            effect=change(self.effect),
+            branches={
+                name: tuple(replace(branch, strength=change(branch.strength)) for branch in branches)
+                for name, branches in self.branches.items()
+            },
+            pose=self.pose and change_pose(self.pose),
+        )
+
+
+AS_TRAINED = SiteCall()

@@ -1,0 +1,173 @@
+"""scale, effect, masks, per-block values, ranges and keyframes of Apply Motion Model, and what survives later nodes."""
+
+import comfy.hooks
+import pytest
+import torch
+
+import toy
+from toy_files import animate, motion_model, put, relative_error
+from toy_motion import motion_state_dict
+from zoetrope.host import files
+from zoetrope.host.motion import adjust_motion_model, info, load_motion_model
+from zoetrope.host.windows import apply_windows
+from zoetrope.motion_models.adjust import Adjustment
+from zoetrope.motion_models.blocks import BlockValues, parse_block_values
+from zoetrope.temporal.schedule import parse_value_schedule
+from zoetrope.temporal.windows import WindowSettings
+
+
+@pytest.fixture(scope="module")
+def model():
+    return toy.toy_model_patcher()
+
+
+@pytest.fixture
+def motion(tmp_path):
+    return motion_model(tmp_path, "v2")
+
+
+def keyframes(*points):
+    group = comfy.hooks.HookKeyframeGroup()
+    for percent, strength in points:
+        group.add(comfy.hooks.HookKeyframe(strength, start_percent=percent))
+    return group
+
+
+@pytest.mark.parametrize("name", ["scale", "effect"])
+def test_values_masks_and_lists_of_one_number_are_the_number(model, motion, name):
+    expected = toy.sample(animate(model, motion, **{name: 0.4}))
+    for value in (parse_value_schedule("0: 0.4"), [0.4], torch.full((1, 8, 8), 0.4), torch.full((3, 9, 7), 0.4)):
+        assert relative_error(toy.sample(animate(model, motion, **{name: value})), expected) < 1e-4
+    assert relative_error(expected, toy.sample(animate(model, motion))) > 1e-2
+
+
+def only_last_module(value):
+    """Motion in the last module only, so that a frame's effect shows in that frame."""
+    return {"per_block": "down: 0, mid: 0, up: 0, up.3.2: 1", "effect": value}
+
+
+def test_effect_per_frame_in_windows_belongs_to_the_frame_of_the_clip(model, motion):
+    """20 frames in windows of 8: a frame of effect 0 must be the plain model's, the others not."""
+    windows = WindowSettings(8, 2, "standard_static", "pyramid")
+    values = [float(frame % 3 != 0) for frame in range(20)]
+
+    def one_step(effect):
+        return toy.sample(
+            apply_windows(animate(model, motion, **only_last_module(effect)), windows), frames=20, steps=1
+        )
+
+    ours, still = one_step(values), one_step(0.0)
+    for frame, value in enumerate(values):
+        assert (relative_error(ours[frame], still[frame]) < 1e-5) == (value == 0.0)
+
+
+def test_mask_of_zeros_and_ones(model, motion):
+    still, moving = toy.sample(animate(model, motion, effect=0.0)), toy.sample(animate(model, motion))
+    assert relative_error(toy.sample(animate(model, motion, mask=torch.zeros(1, 64, 64))), still) < 1e-5
+    assert relative_error(toy.sample(animate(model, motion, mask=torch.ones(64, 64))), moving) < 1e-5
+
+
+def test_per_block_zero_is_a_module_less(model, tmp_path):
+    """A module whose proj_out is zero changes nothing, so it stands for one whose effect is 0."""
+    weights = motion_state_dict("v2")
+    silent = {
+        k: torch.zeros_like(w) if k.startswith("up_blocks.2.") and "proj_out" in k else w for k, w in weights.items()
+    }
+    motion = motion_model(tmp_path, "v2")
+    quiet = load_motion_model(put(files.MOTION_MODELS, tmp_path / "silent.safetensors", silent))
+    expected = toy.sample(animate(model, quiet))
+    assert relative_error(toy.sample(animate(model, motion, per_block="up.2: 0")), expected) < 1e-5
+    assert relative_error(expected, toy.sample(animate(model, motion))) > 1e-3
+
+
+def test_per_block_scale_is_the_scale(model, motion):
+    expected = toy.sample(animate(model, motion, scale=1.6))
+    assert (
+        relative_error(
+            toy.sample(animate(model, motion, per_block="down: 1 scale 1.6, mid: 1 scale 1.6, up: 1 scale 1.6")),
+            expected,
+        )
+        < 1e-5
+    )
+
+
+def test_a_block_it_lacks_is_a_line_in_the_log(model, tmp_path, caplog):
+    with caplog.at_level("WARNING", "zoetrope"):
+        animate(model, motion_model(tmp_path, "v3"), per_block="down: 1, mid: 0.5")
+    assert "per_block names mid" in caplog.text
+
+
+def steps_of(model):
+    seen = []
+    toy.sample(model, steps=4, callback=lambda step, x0, x, total: seen.append(x0.clone()))
+    return seen
+
+
+def test_keyframes_multiply_effect_over_the_steps(model, motion):
+    plain = steps_of(animate(model, motion, effect=0.0))
+    ours = steps_of(animate(model, motion, timestep_keyframes=keyframes((0.0, 0.0), (0.5, 1.0))))
+    assert relative_error(ours[0], plain[0]) < 1e-6
+    assert relative_error(ours[-1], plain[-1]) > 1e-3
+
+
+def test_stacked_models_have_their_own_ranges(model, motion, tmp_path):
+    other = motion_model(tmp_path, "v3", name="other.safetensors")
+    both = animate(animate(model, motion, end_percent=0.5), other, start_percent=0.5001)
+    first, second = steps_of(animate(model, motion)), steps_of(animate(model, other))
+    ours = steps_of(both)
+    assert relative_error(ours[0], first[0]) < 1e-6
+    assert relative_error(ours[0], second[0]) > 1e-3
+    assert relative_error(ours[-1], first[-1]) > 1e-3
+
+
+@pytest.mark.parametrize("inputs", [{"per_block": "up.2: 0"}, {"effect": [0.0, 1.0]}, {"mask": torch.zeros(1, 8, 8)}])
+def test_settings_survive_clones_and_later_patches(model, motion, inputs):
+    animated = animate(model, motion, **inputs)
+    later = animated.clone()
+    later.set_model_unet_function_wrapper(lambda apply, args: apply(args["input"], args["timestep"], **args["c"]))
+    assert torch.equal(toy.sample(later.clone()), toy.sample(animated))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({"scale": "much"}, "scale is 'much'"),
+        ({"effect": float("nan")}, "effect is nan"),
+        ({"effect": []}, "values per frame is empty"),
+        ({"mask": torch.zeros(1, 1, 8, 8)}, "mask has the shape"),
+        ({"per_block": "sideways: 1"}, "per_block cannot read 'sideways: 1'"),
+        ({"start_percent": 0.6, "end_percent": 0.5}, "end_percent 0.5 lies before start_percent 0.6"),
+    ],
+)
+def test_bad_values_are_named(model, motion, inputs, words):
+    with pytest.raises(ValueError, match=words):
+        animate(model, motion, **inputs)
+
+
+def test_adjusting_positions_changes_the_clip_and_not_the_model(model, motion):
+    before = {key: weight.clone() for key, weight in motion.patcher.model.state_dict().items()}
+    slower = adjust_motion_model(motion, Adjustment(cap=16, interpolate=32), BlockValues())
+    assert relative_error(toy.sample(animate(model, slower)), toy.sample(animate(model, motion))) > 1e-3
+    assert all(torch.equal(motion.patcher.model.state_dict()[key], weight) for key, weight in before.items())
+    assert slower.spec.max_frames == 32 and "adjusted" in info(slower)
+
+
+def test_stretched_positions_take_more_frames_and_survive_a_second_use(model, motion):
+    longer = adjust_motion_model(motion, Adjustment(stretch=8), BlockValues())
+    frames = 40
+    with pytest.raises(ValueError, match="positions for 32 frames"):
+        toy.sample(animate(model, motion), frames=frames, steps=1)
+    twice = animate(animate(model, longer), longer)
+    assert toy.sample(twice, frames=frames, steps=1).isfinite().all()
+
+
+def test_adjusted_blocks_multiply_those_of_apply(model, motion):
+    half = adjust_motion_model(motion, Adjustment(), parse_block_values("up: 0.5"))
+    expected = toy.sample(animate(model, motion, per_block="up: 0.25"))
+    assert relative_error(toy.sample(animate(model, half, per_block="up: 0.5")), expected) < 1e-5
+    assert half.patcher is motion.patcher
+
+
+def test_info_says_what_it_is(motion):
+    text = info(motion)
+    assert motion.name in text and "AnimateDiff v2" in text and "32 frames" in text

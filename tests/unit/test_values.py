@@ -1,0 +1,30 @@
+"""One number per frame from a list."""
+
+import math
+
+import pytest
+
+from zoetrope.temporal.schedule import parse_value_schedule
+from zoetrope.temporal.values import FrameValues, listed
+
+
+@pytest.mark.parametrize(("total", "expected"), [(2, [1, 2]), (3, [1, 2, 3]), (5, [1, 2, 3, 3, 3])])
+def test_a_list_is_cut_or_its_last_value_held(total, expected):
+    assert listed([1, 2.0, 3]).at(total) == expected
+
+
+@pytest.mark.parametrize("bad", [[], [1, math.nan], [1, "2"], [True]])
+def test_unusable_lists(bad):
+    with pytest.raises(ValueError, match="values per frame"):
+        listed(bad)
+
+
+def test_schedules_and_lists_are_frame_values():
+    assert isinstance(listed([1]), FrameValues)
+    assert isinstance(parse_value_schedule("0: 1"), FrameValues)
+    assert not isinstance([1.0], FrameValues)
+
+
+@pytest.mark.parametrize(("text", "frames"), [("0: 1", 1), ("0: 1, 12: 0", 13), ("0: 1, -1: 0", 1), ("1.0: 3", 1)])
+def test_numbered_frames(text, frames):
+    assert parse_value_schedule(text).numbered_frames == frames
