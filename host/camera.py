@@ -1,0 +1,178 @@
+"""CameraCtrl: camera poses that act with a motion model.
+
+Shapes: F = frames of a chunk, C = channels of a level, h, w = size of its feature map.
+"""
+
+import logging
+import os
+from dataclasses import dataclass
+
+import comfy.model_management
+import comfy.model_patcher
+import comfy.ops
+import torch
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor, nn
+
+from ..motion_models.call import PoseMerge
+from ..motion_models.camera_file import read_camera_checkpoint
+from ..motion_models.camera_network import PATCH, CameraNetwork, CameraSpec, Span
+from ..motion_models.camera_poses import Poses, pluecker_rays, poses_at
+from ..motion_models.network import MotionNetwork
+from ..motion_models.spec import MotionSpec
+from ..temporal.fuse import blend_shares
+from ..temporal.windows import WindowSettings, windows_for_step
+from . import files
+from .guides import ChunkInfo, Guidance, Place
+from .values import Strength
+
+log = logging.getLogger("zoetrope")
+
+HALF = (torch.float16, torch.bfloat16)
+TRAINED_WITH = "v3"
+
+# Features of a window of 16 frames at 512 x 512 are 76 MiB in fp16. Windows that move at every step would fill the
+# device; what does not fit is encoded again, which costs about 8 % of the arithmetic of the UNet call with CFG.
+CACHED_BYTES = 2**29
+
+
+@dataclass(frozen=True, eq=False)
+class CameraGuide:
+    """A CameraCtrl file and the poses it follows; see `Guide`.
+
+    Attributes:
+        patcher: ComfyUI's handle of the `CameraNetwork`.
+        poses: one a frame of the clip; the last holds for the rest of a longer clip.
+        strength: factor of what the poses add; 0 leaves them out.
+    """
+
+    patcher: ModelPatcher
+    poses: Poses
+    strength: Strength = Strength()
+
+    def prepare(self, network: MotionNetwork, own: nn.Module | None, chunk: ChunkInfo) -> Guidance:
+        """Pose features of the chunk for every motion module that the file has a layer for."""
+        if self.strength.off or not isinstance(own, CameraNetwork):
+            return Guidance()
+        features = self._features(own, chunk)
+        strengths = []
+        for level in features:
+            height, width = level.shape[-2:]
+            strengths.append(self.strength.at(chunk.frames, chunk.total, height, width, level))
+        poses: dict[Place, PoseMerge] = {}
+        for site in network.spec.sites:
+            merge = own.merge_at(site.place, site.index)
+            if merge is not None:
+                level = own.spec.level_of(site.place, site.index)
+                poses[site.place, site.index] = PoseMerge(features[level].flatten(2), merge, strengths[level])
+        return Guidance(poses=poses)
+
+    def _features(self, own: CameraNetwork, chunk: ChunkInfo) -> tuple[Tensor, ...]:
+        """(F, C, h, w) of each level, from the cache of the run where they still are.
+
+        Poses are relative to the first frame of the chunk, as the authors' clips are and AnimateDiff-Evolved's
+        windows: a camera far from the origin is nothing the encoder has seen.
+        """
+        height, width = chunk.x.shape[-2:]
+        key = (chunk.frames, height, width)
+        features = chunk.cache.pop(key, None)
+        if features is None:
+            rays = pluecker_rays(
+                poses_at(self.poses, chunk.frames), height * PATCH, width * PATCH, device=chunk.x.device
+            )
+            spans = spans_of(len(chunk.frames), own.spec.max_frames)
+            features = own.encode(rays.to(chunk.base.get_dtype_inference()), spans)
+        chunk.cache[key] = features  # again at the end: the one used last is dropped last
+        while len(chunk.cache) > 1 and sum(map(_bytes, chunk.cache.values())) > CACHED_BYTES:
+            del chunk.cache[next(iter(chunk.cache))]
+        return features
+
+
+def spans_of(frames: int, limit: int) -> list[Span]:
+    """How a chunk of more frames than positions goes through the encoder's temporal attention.
+
+    Args:
+        frames: F.
+        limit: positions of the encoder.
+
+    Returns:
+        One span where F fits; else spans of ``limit`` frames, half of them shared, blended as a pyramid.
+
+    Source:
+        ComfyUI-AnimateDiff-Evolved ``adapter_cameractrl.py``, ``CameraPoseEncoder.forward``: the same windows.
+    """
+    settings = WindowSettings(limit, limit // 2, "standard_static", "pyramid")
+    windows = windows_for_step(settings, frames, 0)
+    return list(zip(windows, blend_shares(settings, windows, frames), strict=True))
+
+
+def camera_guide(name: str, motion: MotionSpec, poses: Poses, strength: Strength) -> CameraGuide:
+    """A guide from a file of ``models/animatediff_models``.
+
+    Args:
+        name: file name.
+        motion: of the motion model it will act with.
+        poses: the camera.
+        strength: factor of what the poses add.
+
+    Raises:
+        ValueError: the file is missing, unreadable, no CameraCtrl file, or made for other motion modules.
+    """
+    path, state_dict = files.read(files.MOTION_MODELS, name)
+    patcher = _build(path, state_dict, comfy.model_patcher.CoreModelPatcher)
+    spec: CameraSpec = patcher.model.spec
+    theirs = {(site.place, site.index): site.channels for site in motion.sites}
+    for site in spec.sites:
+        if theirs.get((site.place, site.index)) != site.channels:
+            raise ValueError(
+                f"CameraCtrl '{name}' has a layer of {site.channels} channels for block {site.place} {site.index}, "
+                f"which this motion model ({motion.family.title}) does not have; use it with v3_sd15_mm.ckpt."
+            )
+    if motion.family.name != TRAINED_WITH:
+        log.warning("CameraCtrl was trained with motion module v3; with %s it may do little.", motion.family.title)
+    log.info("Loaded CameraCtrl %s: %d layers, %d frames at once.", name, len(spec.sites), spec.max_frames)
+    return CameraGuide(patcher, poses, strength)
+
+
+def load_patcher(path: str, disable_dynamic: bool = False) -> ModelPatcher:
+    """Read the file again into a network of its own; the signature is the host's `cached_patcher_init`."""
+    kind = comfy.model_patcher.ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
+    return _build(path, files.read_path(path), kind)
+
+
+def _build(path: str, state_dict: dict, patcher_class: type[ModelPatcher]) -> ModelPatcher:
+    try:
+        spec, weights = read_camera_checkpoint(state_dict)
+    except ValueError as error:
+        raise ValueError(f"'{os.path.basename(path)}': {error}") from error
+    management = comfy.model_management
+    network = CameraNetwork(
+        spec,
+        operations=comfy.ops.manual_cast,
+        attention=comfy.ops.scaled_dot_product_attention,
+        device=management.unet_offload_device(),
+        dtype=_storage_dtype(weights),
+    )
+    management.archive_model_dtypes(network)
+    patcher = patcher_class(
+        network, load_device=management.get_torch_device(), offload_device=management.unet_offload_device()
+    )
+    network.load_state_dict(weights, assign=patcher.is_dynamic())
+    network.eval().requires_grad_(False)
+    patcher.cached_patcher_init = (load_patcher, (path,))
+    return patcher
+
+
+def _storage_dtype(weights: dict[str, Tensor]) -> torch.dtype:
+    """Half precision as the file has it; else what the host would store an fp32 UNet in, but not fp8."""
+    kinds = {weight.dtype for weight in weights.values() if weight.ndim in (2, 4)}
+    if len(kinds) == 1 and (kind := kinds.pop()) in HALF:
+        return kind
+    management = comfy.model_management
+    parameters = sum(weight.numel() for weight in weights.values())
+    dtype = management.unet_dtype(management.get_torch_device(), parameters, weight_dtype=torch.float32)
+    return dtype if dtype.itemsize > 1 else torch.float16
+
+
+def _bytes(features: tuple[Tensor, ...]) -> int:
+    return sum(level.nbytes for level in features)
