@@ -74,8 +74,6 @@ def camera_file(widths: tuple[int, ...] = TOY_WIDTHS, seed: int = 31, dtype=torc
     for name in weights:
         if name.endswith(".pe"):
             weights[name] = sinusoidal_positions(POSITIONS, weights[name].shape[-1])
-        elif weights[name].ndim == 4:
-            weights[name] *= weights[name][0].numel() ** -0.5
     return {name: weight.to(dtype) for name, weight in weights.items()}
 
 

@@ -1,5 +1,7 @@
 """Motion module files of any shape in the published layout, and layers that cast their weights."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -63,12 +65,14 @@ def motion_shapes(
 
 
 def fill(shapes: dict[str, tuple[int, ...]], seed: int = 0, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-    """Seeded weights: matrices keep the size of what they multiply, gains are near 1, the rest is small."""
+    """Seeded weights: matrices and kernels keep the size of what they multiply, gains are near 1, the rest is small."""
     generator = torch.Generator().manual_seed(seed)
     weights = {}
     for name, shape in shapes.items():
         noise = torch.randn(shape, generator=generator)
-        if len(shape) == 2:
+        if len(shape) > 3:
+            noise = noise * math.prod(shape[1:]) ** -0.5
+        elif len(shape) == 2:
             noise = noise * shape[1] ** -0.5
         elif len(shape) == 1:
             noise = 0.1 * noise + name.endswith("weight")

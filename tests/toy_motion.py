@@ -42,7 +42,7 @@ def motion_state_dict(version: str = "v2", channels: int = 32, seed: int = 11, g
         return {hotshot_name(key): weight for key, weight in weights.items()}
     if version == "pia":
         image = {"conv_in.weight": (channels, 9, 3, 3), "conv_in.bias": (channels,)}
-        weights |= {key: weight * 0.2 for key, weight in fill(image, seed + 1).items()}
+        weights |= fill(image, seed + 1)
     if version == "animatelcm_i2v":
         from toy_image_encoder import image_encoder_shapes
 
