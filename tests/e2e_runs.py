@@ -14,7 +14,10 @@ from PIL import Image, ImageSequence
 from pack import ROOT
 
 API = ROOT / "workflows" / "api"
-PROMPTS = sorted(API.glob("*.json"))
+# A toy SDXL checkpoint that ComfyUI recognises is 2.5 GB of text encoders and deep transformers: too much for every test
+# run. tests/host samples SDXL at toy size, and the browser test loads this graph.
+NOT_RUN = {"sdxl_text_to_video"}
+PROMPTS = sorted(path for path in API.glob("*.json") if path.stem not in NOT_RUN)
 SIZE = 64
 
 

@@ -12,6 +12,7 @@ from comfy_host import HOME, Host, server
 from comfy_host.client import Client
 from comfy_host.files import link_pack, locked
 
+import e2e_models
 from pack import ROOT
 
 COMFYUI_DIR = os.environ.get("COMFYUI_DIR")
@@ -19,11 +20,12 @@ MODELS = HOME / "test_models"
 FILES = {
     "v1-5-pruned-emaonly-fp16.safetensors": "checkpoint",
     "mm_sd_v15_v2.ckpt": "motion_v2",
+    "v3_sd15_mm.ckpt": "motion_v3",
     "v2_lora_ZoomIn.ckpt": "motion_lora",
     "v2_lora_PanLeft.ckpt": "motion_lora",
     "control_v11p_sd15_canny_fp16.safetensors": "controlnet",
 }
-FOLDERS = ("checkpoints", "animatediff_models", "animatediff_motion_lora", "controlnet")
+FOLDERS = ("checkpoints", "animatediff_models", "animatediff_motion_lora", "controlnet", "loras")
 VIDEO = "zoetrope_example.mp4"
 VIDEO_FRAMES = 20
 
@@ -68,16 +70,20 @@ def base(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("comfyui")
     link_pack(ROOT, folder / "custom_nodes")
     write_video(folder / "input" / VIDEO)
+    e2e_models.write_picture(folder / "input")
     return folder
 
 
 @pytest.fixture(scope="session")
-def running(base):
+def running(base, tmp_path_factory):
     """The server process."""
     write_toy_models()
+    own = tmp_path_factory.mktemp("models")
+    e2e_models.write_models(own)
     paths = base / "models.yaml"
     # JSON is YAML: no quoting to get wrong.
-    paths.write_text(json.dumps({"toys": {"base_path": str(MODELS), **{name: name for name in FOLDERS}}}))
+    places = {number: {"base_path": str(path), **{n: n for n in FOLDERS}} for number, path in enumerate((MODELS, own))}
+    paths.write_text(json.dumps(places))
     host = Host(sys.executable, Path(str(COMFYUI_DIR)), base, private=True, model_paths=paths)
     with server.running(host, extra=["--cpu"]) as started:
         yield started
