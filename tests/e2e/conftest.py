@@ -7,12 +7,12 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+import e2e_models
 import pytest
 from comfy_host import HOME, Host, server
 from comfy_host.client import Client
 from comfy_host.files import link_pack, locked
 
-import e2e_models
 from pack import ROOT
 
 COMFYUI_DIR = os.environ.get("COMFYUI_DIR")
