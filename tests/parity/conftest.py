@@ -40,4 +40,4 @@ def pytest_terminal_summary(terminalreporter, config):
     if rows:
         terminalreporter.section("parity: largest relative error")
         for (family, reference), error in sorted(rows.items()):
-            terminalreporter.write_line(f"{family:<12} {reference:<56} {error:.1e}")
+            terminalreporter.write_line(f"{family:<16} {reference:<56} {error:.1e}")

@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn.functional import group_norm, layer_norm, linear
 
 from motion_files import TOY_WIDTHS, fill, module_names, module_shapes, motion_file, motion_shapes
+from zoetrope.motion_models.call import SiteCall
 from zoetrope.motion_models.checkpoint import read_motion_checkpoint
 from zoetrope.motion_models.network import MotionNetwork
 from zoetrope.motion_models.positions import sinusoidal_positions
@@ -147,7 +148,7 @@ def test_published_code_in_float64(family, scale, size, relative_error):
     name = "up_blocks.3.motion_modules.2."
     published = {key.removeprefix(name): weight for key, weight in file.items() if key.startswith(name)}
     x = frames_of(*size, dtype=torch.float64)
-    ours = change(network.module_at("output", 11), x, scale=scale)
+    ours = change(network.module_at("output", 11), x, call=SiteCall(scale=scale))
     reference = "published code restated, float64, 1 module"
     assert relative_error(family, reference, ours, published_change(published, x, scale)) < 1e-14
 

@@ -29,6 +29,12 @@ def sampling(name):
     return model.get_model_object("model_sampling")
 
 
+def visited_by(sampling, scheduler, steps):
+    """Timesteps at which ComfyUI calls the UNet."""
+    sigmas = comfy.samplers.calculate_sigmas(sampling, scheduler, steps)
+    return [int(sampling.timestep(sigma.view(1))) for sigma in sigmas if sigma > 0]
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_table(name, relative_error):
     scheduler, curve, end, entries = PUBLISHED[name]
@@ -42,18 +48,21 @@ def test_table(name, relative_error):
 @pytest.mark.parametrize("steps", [2, 4, 6, 8])
 @pytest.mark.parametrize("family", ["animatelcm", "animatelcm_i2v"])
 def test_lcm_visits_the_published_timesteps(family, steps):
-    """LCMScheduler takes every (original / steps)-th entry of its training steps, from the noisiest one on."""
+    """LCMScheduler takes every (original / steps)-th entry of its training steps, from the noisiest one on.
+
+    ComfyUI's ``simple`` takes the same entries; ``sgm_uniform`` divides the span evenly and rounds, so it is at most one
+    entry off.
+    """
     row = next(row for row in FAMILIES if row.name == family)
     _, curve, end, original = PUBLISHED[row.beta_schedule]
     scheduler = LCMScheduler(beta_start=0.00085, beta_end=end, beta_schedule=curve, original_inference_steps=original)
     scheduler.set_timesteps(steps)
     ours = sampling(row.beta_schedule)
-    sigmas = comfy.samplers.calculate_sigmas(ours, row.advised_scheduler, steps)[:-1]
-    visited = [int(ours.timestep(sigma.view(1))) for sigma in sigmas]
-    # Entries lie 1000 / original apart; ComfyUI interpolates between entries and rounds to one.
-    spacing = 1000 // original
-    assert visited[0] == scheduler.timesteps[0]
-    assert max(abs(a - int(b)) for a, b in zip(visited, scheduler.timesteps, strict=True)) <= 2 * spacing
+    published = scheduler.timesteps.tolist()
+    assert visited_by(ours, "simple", steps) == published
+    advised = visited_by(ours, row.advised_scheduler, steps)
+    assert advised[0] == published[0]
+    assert max(abs(a - b) for a, b in zip(advised, published, strict=True)) <= 1000 // original
 
 
 def test_ddim_uniform_visits_the_published_timesteps():
@@ -61,20 +70,21 @@ def test_ddim_uniform_visits_the_published_timesteps():
     ours = sampling("sqrt_linear")
     scheduler = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="linear", steps_offset=1)
     scheduler.set_timesteps(25)
-    sigmas = comfy.samplers.calculate_sigmas(ours, "ddim_uniform", 25)[:-1]
-    assert [int(ours.timestep(sigma.view(1))) for sigma in sigmas] == scheduler.timesteps.tolist()
+    assert visited_by(ours, "ddim_uniform", 25) == scheduler.timesteps.tolist()
 
 
-@pytest.mark.parametrize("family", ["sdxl_beta", "hotshot_xl"])
-def test_sdxl_families_visit_the_published_timesteps(family):
-    """Euler with leading spacing and steps_offset 1, as the sdxl branch and SDXL's own configuration have it."""
+@pytest.mark.parametrize(("family", "surplus"), [("sdxl_beta", []), ("hotshot_xl", [991])])
+def test_sdxl_families_visit_the_published_timesteps(family, surplus):
+    """Euler with leading spacing and steps_offset 1, as the sdxl branch and SDXL's own configuration have it.
+
+    ComfyUI's ``ddim_uniform`` goes on to the end of the table where the number of steps does not divide 1000: 30 steps
+    become 31, the first of them at 991.
+    """
     row = next(row for row in FAMILIES if row.name == family)
     scheduler = EulerDiscreteScheduler(beta_schedule="scaled_linear", timestep_spacing="leading", steps_offset=1)
     scheduler.set_timesteps(row.advised_steps)
-    ours = sampling(row.beta_schedule)
-    sigmas = comfy.samplers.calculate_sigmas(ours, row.advised_scheduler, row.advised_steps)
-    visited = [int(ours.timestep(sigma.view(1))) for sigma in sigmas if sigma > 0]
-    assert visited[-row.advised_steps :] == [int(step) for step in scheduler.timesteps]
+    published = [int(step) for step in scheduler.timesteps]
+    assert visited_by(sampling(row.beta_schedule), row.advised_scheduler, row.advised_steps) == surplus + published
 
 
 def test_lightning_visits_the_published_timesteps():
@@ -82,6 +92,5 @@ def test_lightning_visits_the_published_timesteps():
     ours = sampling("sqrt_linear")
     scheduler = EulerDiscreteScheduler(beta_schedule="linear", timestep_spacing="trailing")
     scheduler.set_timesteps(4)
-    sigmas = comfy.samplers.calculate_sigmas(ours, "sgm_uniform", 4)[:-1]
-    visited = torch.tensor([int(ours.timestep(sigma.view(1))) for sigma in sigmas])
+    visited = torch.tensor(visited_by(ours, "sgm_uniform", 4))
     assert (visited - scheduler.timesteps).abs().max() <= 1

@@ -2,7 +2,8 @@
 
 References: diffusers' UNetMotionModel, stock for SDXL-beta, with its motion norm made per frame for v2 and v3 (the
 published code's statistics); the 5-D restatement in ``unet_5d`` for v1, HotshotXL and PIA. long, lightning and
-animatelcm are v2's network with other positions, and their positions are compared as well.
+animatelcm are v2's network with other positions, and their positions are compared as well; animatelcm_i2v has features
+of an image besides.
 """
 
 import pytest
@@ -16,6 +17,7 @@ import toy
 from toy_files import animate, put
 from toy_motion import SHAPES, motion_state_dict
 from zoetrope.host import files
+from zoetrope.host.image_reference import ImageReferenceGuide
 from zoetrope.host.motion import load_motion_model
 from zoetrope.host.pia import PiaGuide
 from zoetrope.host.values import strength_of
@@ -60,12 +62,24 @@ def frames(x):
     return rearrange(x, "b c f h w -> (b f) c h w")
 
 
-def in_diffusers(base, family, call, per_frame):
-    file = motion_state_dict(family)
-    if family == "animatelcm":  # its file stores no positions; 64 sinusoids are what its authors' code computes
+def add_before(module, rows_FCHW):
+    """Add to what enters one module of diffusers, the same to each chunk."""
+
+    def add(_, args):
+        x, *rest = args
+        return (x + rows_FCHW.repeat(len(x) // FRAMES, 1, 1, 1), *rest)
+
+    module.register_forward_pre_hook(add)
+
+
+def in_diffusers(base, family, call, per_frame, features=()):
+    file = {key: weight for key, weight in motion_state_dict(family).items() if not key.startswith("img_encoder.")}
+    if SHAPES[family][1] is None:  # these files store no positions; 64 sinusoids are what the authors' code computes
         for name in [name for name in file if name.endswith("to_q.weight")]:
             file[name.replace("to_q.weight", "pos_encoder.pe")] = sinusoidal_positions(64, toy.WIDTH)
     unet = motion_unet(base, file, sdxl=is_sdxl(family), per_frame=per_frame)
+    for block, rows in zip(unet.down_blocks, features, strict=False):
+        add_before(block.motion_modules[1], rows)
     added = None
     if call["y"] is not None:
         # diffusers embeds the six numbers itself and puts the pooled prompt in front; ours come embedded, so the layer
@@ -85,6 +99,22 @@ def test_unet_equals_diffusers(tmp_path, family, chunks, relative_error):
     theirs = in_diffusers(base, family, call, per_frame=not stock)
     reference = "diffusers UNetMotionModel, " + ("stock" if stock else "motion norm per frame")
     assert relative_error(family, reference, call["out"], theirs) < 2e-5
+
+
+@pytest.mark.parametrize("chunks", [1, 2])
+def test_image_to_video_unet_equals_diffusers(tmp_path, chunks, relative_error):
+    """Features of the image enter before the second motion module of each level on the way down, for both prompts.
+
+    Source: G-U-N/AnimateLCM ``animatelcm_sd15/animatelcm/models/unet_blocks.py``, ``CrossAttnDownBlock3D`` and
+    ``DownBlock3D``. The encoder that makes the features has its own test.
+    """
+    image = torch.randn(1, 4, toy.SIZE, toy.SIZE, generator=torch.Generator().manual_seed(8)) / 0.18215
+    base, motion, call = one_call(tmp_path, "animatelcm_i2v", chunks, (ImageReferenceGuide(image, drift=0.8),))
+    features = motion.patcher.model.image_encoder(image * 0.18215, FRAMES, 0.8)
+    theirs, without = (in_diffusers(base, "animatelcm_i2v", call, True, added) for added in (features, ()))
+    reference = "diffusers UNetMotionModel, motion norm per frame"
+    assert relative_error("animatelcm_i2v", reference, call["out"], theirs) < 2e-5
+    assert ((call["out"] - without).norm() / without.norm()) > 1e-3
 
 
 @pytest.mark.parametrize("family", ["v2", "v3", "sdxl_beta"])
