@@ -4,6 +4,7 @@ Shapes: B = chunks, F = frames of a chunk, C = channels, H, W = size of a featur
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from comfy.model_base import BaseModel
 from torch import Tensor
@@ -13,7 +14,7 @@ from ..motion_models.call import Branch, PoseMerge, SiteCall, Value
 from ..motion_models.low_rank import LowRankNetwork
 from ..motion_models.network import MotionNetwork
 from ..motion_models.spec import Site
-from .guides import ChunkInfo, Guidance, Place, for_chunks
+from .guides import ChunkInfo, Guidance, Place, add_rows
 from .settings import MotionSettings, networks_of
 from .values import Strength
 
@@ -55,7 +56,7 @@ class ActiveMotion:
         """Output of the UNet's first convolution with what the guides add there."""
         for guidance in self.guidances:
             if guidance.first_block is not None:
-                x = x + for_chunks(guidance.first_block, x.shape[0]).to(x)
+                x = add_rows(x, guidance.first_block)
         return x
 
     def run(self, place: Place, x: Tensor) -> Tensor:
@@ -65,7 +66,7 @@ class ActiveMotion:
             return x
         for guidance in self.guidances:
             if place in guidance.before:
-                x = x + for_chunks(guidance.before[place], x.shape[0]).to(x)
+                x = add_rows(x, guidance.before[place])
         self.ran += 1
         return module(x, len(self.chunk.frames), self._site_call(place, x))
 
@@ -91,15 +92,15 @@ class ActiveMotion:
         return next((guidance.poses[place] for guidance in self.guidances if place in guidance.poses), None)
 
     def _at(self, strength: Strength, x: Tensor) -> Value:
-        """A strength at this feature map; asked for by many modules of the same size."""
-        key = (id(strength), x.shape[-2:])
+        """A strength at this feature map; asked for by many modules, of the same size or of any."""
+        key = (id(strength), x.shape[-2:] if strength.spatial else None)
         if key not in self.resolved:
             self.resolved[key] = strength.at(self.chunk.frames, self.chunk.total, x.shape[-2], x.shape[-1], x)
         return self.resolved[key]
 
     def _with_cache(self, guide: int) -> ChunkInfo:
         key = (str(self.chunk.x.device), id(self.settings), guide)
-        return ChunkInfo(**{**vars(self.chunk), "cache": self.chunk.cache.setdefault(key, {})})
+        return replace(self.chunk, cache=self.chunk.cache.setdefault(key, {}))
 
 
 def active_motions(base: BaseModel, options: dict, chunk: ChunkInfo) -> list[ActiveMotion]:

@@ -1,6 +1,7 @@
 """The domain adapter of AnimateDiff v3: a LoRA of the image layers, constant or changing with the sampling steps."""
 
 import re
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -127,8 +128,5 @@ def _add_terms(stack: ExitStack, base: nn.Module, network: LowRankNetwork, stren
         stack.callback(base.get_submodule(layer).register_forward_hook(_term(branch)).remove)
 
 
-def _term(branch: Branch):
-    def add(_layer: nn.Module, args: tuple[Tensor], out: Tensor) -> Tensor:
-        return out + branch.strength * branch.up(branch.down(args[0]))
-
-    return add
+def _term(branch: Branch) -> Callable[[nn.Module, tuple[Tensor], Tensor], None]:
+    return lambda _layer, args, out: branch.add_to(out, args[0])

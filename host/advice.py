@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from . import betas
+from .frames import frames_at_once
 from .settings import MotionSettings, settings_of
 
 log = logging.getLogger("zoetrope")
@@ -26,8 +27,7 @@ def warn(guider: Any, frames: int, latent_image: Tensor, sampler: Any, *_args, *
     active = [settings for settings in settings_of(model) if not settings.effect.off]
     if frames == 1 or not active:
         return
-    handler = guider.model_options.get("context_handler")
-    together = min(frames, getattr(handler, "context_length", frames) or frames)
+    together, _ = frames_at_once(guider.model_options.get("context_handler"), frames)
     sampler_name = getattr(getattr(sampler, "sampler_function", None), "__name__", "").removeprefix("sample_")
     for settings in active:
         for line in (_length(settings, together), _sampler(settings, sampler_name)):

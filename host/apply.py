@@ -29,7 +29,6 @@ def apply_motion_model(
     Raises:
         ValueError: the motion model does not fit, or a setting contradicts itself.
     """
-    settings.range.validate()
     check_fits(model, motion.spec, motion.name)
     settings = replace(settings, blocks=(*motion.blocks, *settings.blocks))
     for blocks in settings.blocks:

@@ -7,10 +7,6 @@ import logging
 import os
 from dataclasses import dataclass
 
-import comfy.model_management
-import comfy.model_patcher
-import comfy.ops
-import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor, nn
 
@@ -22,18 +18,13 @@ from ..motion_models.network import MotionNetwork
 from ..motion_models.spec import MotionSpec
 from ..temporal.fuse import blend_shares
 from ..temporal.windows import WindowSettings, windows_for_step
-from . import files
-from .guides import ChunkInfo, Guidance, Place
+from . import files, patchers
+from .guides import ChunkInfo, Guidance, Place, remembered
 from .values import Strength
 
 log = logging.getLogger("zoetrope")
 
-HALF = (torch.float16, torch.bfloat16)
 TRAINED_WITH = "v3"
-
-# Features of a window of 16 frames at 512 x 512 are 76 MiB in fp16. Windows that move at every step would fill the
-# device; what does not fit is encoded again, which costs about 8 % of the arithmetic of the UNet call with CFG.
-CACHED_BYTES = 2**29
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,18 +65,14 @@ class CameraGuide:
         windows: a camera far from the origin is nothing the encoder has seen.
         """
         height, width = chunk.x.shape[-2:]
-        key = (chunk.frames, height, width)
-        features = chunk.cache.pop(key, None)
-        if features is None:
-            rays = pluecker_rays(
-                poses_at(self.poses, chunk.frames), height * PATCH, width * PATCH, device=chunk.x.device
-            )
+
+        def encode() -> tuple[Tensor, ...]:
+            poses = poses_at(self.poses, chunk.frames)
+            rays = pluecker_rays(poses, height * PATCH, width * PATCH, device=chunk.x.device)
             spans = spans_of(len(chunk.frames), own.spec.max_frames)
-            features = own.encode(rays.to(chunk.base.get_dtype_inference()), spans)
-        chunk.cache[key] = features  # again at the end: the one used last is dropped last
-        while len(chunk.cache) > 1 and sum(map(_bytes, chunk.cache.values())) > CACHED_BYTES:
-            del chunk.cache[next(iter(chunk.cache))]
-        return features
+            return own.encode(rays.to(chunk.base.get_dtype_inference()), spans)
+
+        return remembered(chunk.cache, (chunk.frames, height, width), encode)
 
 
 def spans_of(frames: int, limit: int) -> list[Span]:
@@ -119,7 +106,7 @@ def camera_guide(name: str, motion: MotionSpec, poses: Poses, strength: Strength
         ValueError: the file is missing, unreadable, no CameraCtrl file, or made for other motion modules.
     """
     path, state_dict = files.read(files.MOTION_MODELS, name)
-    patcher = _build(path, state_dict, comfy.model_patcher.CoreModelPatcher)
+    patcher = _build(path, state_dict)
     spec: CameraSpec = patcher.model.spec
     theirs = {(site.place, site.index): site.channels for site in motion.sites}
     for site in spec.sites:
@@ -136,43 +123,12 @@ def camera_guide(name: str, motion: MotionSpec, poses: Poses, strength: Strength
 
 def load_patcher(path: str, disable_dynamic: bool = False) -> ModelPatcher:
     """Read the file again into a network of its own; the signature is the host's `cached_patcher_init`."""
-    kind = comfy.model_patcher.ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
-    return _build(path, files.read_path(path), kind)
+    return _build(path, files.read_path(path), disable_dynamic)
 
 
-def _build(path: str, state_dict: dict, patcher_class: type[ModelPatcher]) -> ModelPatcher:
+def _build(path: str, state_dict: dict, disable_dynamic: bool = False) -> ModelPatcher:
     try:
         spec, weights = read_camera_checkpoint(state_dict)
     except ValueError as error:
         raise ValueError(f"'{os.path.basename(path)}': {error}") from error
-    management = comfy.model_management
-    network = CameraNetwork(
-        spec,
-        operations=comfy.ops.manual_cast,
-        attention=comfy.ops.scaled_dot_product_attention,
-        device=management.unet_offload_device(),
-        dtype=_storage_dtype(weights),
-    )
-    management.archive_model_dtypes(network)
-    patcher = patcher_class(
-        network, load_device=management.get_torch_device(), offload_device=management.unet_offload_device()
-    )
-    network.load_state_dict(weights, assign=patcher.is_dynamic())
-    network.eval().requires_grad_(False)
-    patcher.cached_patcher_init = (load_patcher, (path,))
-    return patcher
-
-
-def _storage_dtype(weights: dict[str, Tensor]) -> torch.dtype:
-    """Half precision as the file has it; else what the host would store an fp32 UNet in, but not fp8."""
-    kinds = {weight.dtype for weight in weights.values() if weight.ndim in (2, 4)}
-    if len(kinds) == 1 and (kind := kinds.pop()) in HALF:
-        return kind
-    management = comfy.model_management
-    parameters = sum(weight.numel() for weight in weights.values())
-    dtype = management.unet_dtype(management.get_torch_device(), parameters, weight_dtype=torch.float32)
-    return dtype if dtype.itemsize > 1 else torch.float16
-
-
-def _bytes(features: tuple[Tensor, ...]) -> int:
-    return sum(level.nbytes for level in features)
+    return patchers.build(CameraNetwork, spec, weights, (load_patcher, (path,)), disable_dynamic)

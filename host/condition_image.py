@@ -1,9 +1,7 @@
 """Condition images: from pictures to latents of the clip's size.
 
-Shapes: N = images, F = frames of a chunk, H, W = latent height and width.
+Shapes: N = images, H, W = latent height and width.
 """
-
-from collections.abc import Sequence
 
 import comfy.utils
 from comfy.model_base import BaseModel
@@ -26,10 +24,9 @@ def require_node(spec: MotionSpec, name: str, node: str) -> None:
     Raises:
         ValueError: the sentence names the node it belongs to.
     """
-    right = "Apply PIA" if spec.image_input else "Apply AnimateLCM-I2V" if spec.image_encoder else "Apply Motion Model"
-    if right != node:
+    if spec.node != node:
         raise ValueError(
-            f"Motion model '{name}' is {spec.family.title}, which {node} cannot use; use the node {right} with it."
+            f"Motion model '{name}' is {spec.family.title}, which {node} cannot use; use the node {spec.node} with it."
         )
 
 
@@ -61,11 +58,6 @@ def encode_image(image: Tensor, vae: VAE, latent: dict) -> Tensor:
             "connect the VAE of an SD1.5 checkpoint."
         )
     return encoded
-
-
-def rows_of(images: int, frames: Sequence[int]) -> tuple[int, ...]:
-    """Which of some images each frame of a chunk gets; the last image holds for the rest of the clip."""
-    return tuple(min(frame, images - 1) for frame in frames)
 
 
 def for_unet(latent: Tensor, x: Tensor, base: BaseModel) -> Tensor:

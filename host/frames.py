@@ -46,3 +46,21 @@ def frames_per_chunk(transformer_options: dict, batch: int) -> int:
     frames = chunk_frames(transformer_options)
     known = len(frames) if frames is not None else transformer_options.get(RUN_KEY)
     return known if known and chunk % known == 0 else chunk
+
+
+def frames_at_once(handler: object, frames: int) -> tuple[int, int]:
+    """How many frames of a clip are sampled together.
+
+    Args:
+        handler: the run's context handler, of any pack, or None.
+        frames: length of the clip.
+
+    Returns:
+        (frames of a window with its anchor, anchors among them); the whole clip where no windows over frames run.
+        Core's ``causal_window_fix`` puts one anchor frame in front of each window.
+    """
+    length = getattr(handler, "context_length", 0)
+    if not 0 < length < frames or getattr(handler, "dim", 0) != 0:
+        return frames, 0
+    anchor = int(bool(getattr(handler, "causal_window_fix", False)))
+    return length + anchor, anchor

@@ -11,15 +11,10 @@ from torch import Tensor, nn
 
 from ..motion_models.image_encoder import ImageEncoder
 from ..motion_models.network import MotionNetwork
-from .condition_image import encode_image, for_unet, require_node, rows_of
-from .guides import ChunkInfo, Guidance, Place
+from ..temporal.hints import hint_indexes
+from .condition_image import encode_image, for_unet, require_node
+from .guides import ChunkInfo, Features, Guidance, Place, remembered
 from .motion import MotionModel
-
-# Features of a window of 16 frames at 512 x 512 are 76 MiB in fp16. One image gives one set per window length; with
-# an image per frame each window has its own, and those that do not fit are encoded again.
-CACHED_BYTES = 2**29
-
-Features = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,17 +47,15 @@ class ImageReferenceGuide:
 
     def _features(self, encoder: ImageEncoder, chunk: ChunkInfo) -> Features:
         """(F, C, h, w) of each level, from the cache of the run where they still are."""
-        rows = rows_of(self.latent.shape[0], chunk.frames)
-        key = (rows, chunk.x.shape[-2:])
-        features = chunk.cache.pop(key, None)
-        if features is None:
-            chosen = self.latent if self.latent.shape[0] == 1 else self.latent[list(rows)]
-            latent = for_unet(chosen, chunk.x, chunk.base)
-            features = encoder(latent, len(chunk.frames), self.drift)
-        chunk.cache[key] = features  # again at the end: the one used last is dropped last
-        while len(chunk.cache) > 1 and sum(map(_bytes, chunk.cache.values())) > CACHED_BYTES:
-            del chunk.cache[next(iter(chunk.cache))]
-        return features
+        images = self.latent.shape[0]
+        # One image gives one set per window length; with an image per frame each window has its own.
+        rows = hint_indexes("hold", chunk.frames, images, chunk.total)
+
+        def encode() -> Features:
+            chosen = self.latent if images == 1 else self.latent[rows]
+            return encoder(for_unet(chosen, chunk.x, chunk.base), len(chunk.frames), self.drift)
+
+        return remembered(chunk.cache, (tuple(rows), chunk.x.shape[-2:]), encode)
 
 
 def image_reference_guide(
@@ -82,7 +75,3 @@ def image_reference_guide(
     """
     require_node(motion.spec, motion.name, "Apply AnimateLCM-I2V")
     return ImageReferenceGuide(encode_image(image, vae, latent), drift)
-
-
-def _bytes(features: Features) -> int:
-    return sum(level.nbytes for level in features)

@@ -4,8 +4,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import comfy.model_management
-import comfy.model_patcher
 import comfy.ops
 from comfy.model_patcher import ModelPatcher
 from comfy.weight_adapter.lora import LoRAAdapter
@@ -13,7 +11,7 @@ from comfy.weight_adapter.lora import LoRAAdapter
 from ..motion_models.lora import LoraFile, LoraPair, read_motion_lora
 from ..motion_models.low_rank import LowRankNetwork
 from ..motion_models.spec import MotionSpec
-from . import files
+from . import files, patchers
 from .ranges import SamplingRange
 from .settings import RunLora
 from .values import Strength
@@ -83,10 +81,10 @@ def add_motion_loras(
     Raises:
         ValueError: no pair of a MotionLoRA belongs to this motion model, or a pair has other widths.
     """
-    weights = patcher.model.state_dict()
+    shapes = {key: weight.shape for key, weight in patcher.model.state_dict().items()}
     beside: list[tuple[RunLora, list[LoraPair]]] = []
     for lora in stack:
-        pairs = fitting_pairs(lora.name, lora.file.pairs, {key: weight.shape for key, weight in weights.items()})
+        pairs = fitting_pairs(lora.name, lora.file.pairs, shapes)
         _warn_of_version(lora, len(pairs), spec)
         if lora.strength.off:
             continue
@@ -111,13 +109,8 @@ def bakes(patcher: ModelPatcher) -> bool:
 
 def low_rank_patcher(files_of_pairs: list[list[LoraPair]], disable_dynamic: bool = False) -> ModelPatcher:
     """A patcher of the pairs' own tensors; the signature is the host's `cached_patcher_init`."""
-    management = comfy.model_management
-    kind = comfy.model_patcher.ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
     network = LowRankNetwork(files_of_pairs, comfy.ops.manual_cast).eval()
-    management.archive_model_dtypes(network)
-    patcher = kind(network, load_device=management.get_torch_device(), offload_device=management.unet_offload_device())
-    patcher.cached_patcher_init = (low_rank_patcher, (files_of_pairs,))
-    return patcher
+    return patchers.place(network, (low_rank_patcher, (files_of_pairs,)), disable_dynamic)
 
 
 def fitting_pairs(name: str, pairs: tuple[LoraPair, ...], shapes: Mapping[str, tuple[int, ...]]) -> list[LoraPair]:

@@ -5,6 +5,7 @@ import math
 import comfy.model_management
 from comfy.model_patcher import ModelPatcher
 
+from .frames import frames_at_once
 from .settings import settings_of
 
 
@@ -15,9 +16,8 @@ def count_motion(executor, model: ModelPatcher, noise_shape, *args, **kwargs):
     of one window when windows run; the height is stretched by what motion modules need on top.
     """
     frames, channels, height, *rest = noise_shape
-    handler = (kwargs.get("model_options") or {}).get("context_handler")
-    if getattr(handler, "dim", 0) == 0:
-        frames = min(frames, getattr(handler, "context_length", frames))
+    together, anchor = frames_at_once((kwargs.get("model_options") or {}).get("context_handler"), frames)
+    frames = together - anchor
     area = frames * height * math.prod(rest)
     plain = model.model.memory_required([frames, channels, height, *rest])
     share = motion_bytes(model, area) / plain if plain else 0.0

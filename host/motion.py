@@ -4,23 +4,16 @@ import logging
 import os
 from dataclasses import dataclass, replace
 
-import comfy.model_management
-import comfy.model_patcher
-import comfy.ops
-import torch
 from comfy.model_patcher import ModelPatcher
-from torch import Tensor
 
 from ..motion_models.adjust import Adjustment, adjust
 from ..motion_models.blocks import BlockValues
 from ..motion_models.checkpoint import read_motion_checkpoint
 from ..motion_models.network import MotionNetwork
 from ..motion_models.spec import MotionSpec, describe
-from . import files
+from . import files, patchers
 
 log = logging.getLogger("zoetrope")
-
-KEPT = (torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
 
 
 @dataclass(frozen=True)
@@ -51,7 +44,7 @@ def load_motion_model(name: str) -> MotionModel:
         ValueError: the file is missing, unreadable or no motion model; the sentence says what it is.
     """
     path, state_dict = files.read(files.MOTION_MODELS, name)
-    patcher = _build(path, state_dict, comfy.model_patcher.CoreModelPatcher)
+    patcher = _build(path, state_dict)
     spec = patcher.model.spec
     log.info("Loaded motion model %s: %s, %d frames at most.", name, spec.family.name, spec.max_frames)
     return MotionModel(name, spec, patcher, path)
@@ -79,44 +72,16 @@ def info(motion: MotionModel) -> str:
 
 def load_patcher(path: str, adjustments: tuple[Adjustment, ...] = (), disable_dynamic: bool = False) -> ModelPatcher:
     """Read the file again into a network of its own; the signature is the host's `cached_patcher_init`."""
-    kind = comfy.model_patcher.ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
-    return _build(path, files.read_path(path), kind, adjustments)
+    return _build(path, files.read_path(path), adjustments, disable_dynamic)
 
 
 def _build(
-    path: str, state_dict: dict, patcher_class: type[ModelPatcher], adjustments: tuple[Adjustment, ...] = ()
+    path: str, state_dict: dict, adjustments: tuple[Adjustment, ...] = (), disable_dynamic: bool = False
 ) -> ModelPatcher:
     name = os.path.basename(path)
     try:
         spec, weights = adjust(*read_motion_checkpoint(state_dict, name), adjustments)
     except ValueError as error:
         raise ValueError(f"'{name}': {error}") from error
-    management = comfy.model_management
-    dtype = _storage_dtype(weights)
-    network = MotionNetwork(
-        spec,
-        operations=comfy.ops.manual_cast,
-        attention=comfy.ops.scaled_dot_product_attention,
-        device=management.unet_offload_device(),
-        dtype=dtype,
-    )
-    management.archive_model_dtypes(network)
-    patcher = patcher_class(
-        network, load_device=management.get_torch_device(), offload_device=management.unet_offload_device()
-    )
-    # The norms and biases of fp8 files are wider and stay so.
-    network.load_state_dict(weights, assign=patcher.is_dynamic() or dtype.itemsize == 1)
-    network.eval().requires_grad_(False)
-    patcher.cached_patcher_init = (load_patcher, (path, adjustments))
-    return patcher
-
-
-def _storage_dtype(weights: dict[str, Tensor]) -> torch.dtype:
-    """Half precision or fp8 as the file has it; else what the host would store an fp32 UNet in."""
-    kinds = {weight.dtype for weight in weights.values() if weight.ndim == 2}
-    if len(kinds) == 1 and (kind := kinds.pop()) in KEPT:
-        return kind
-    management = comfy.model_management
-    parameters = sum(weight.numel() for weight in weights.values())
-    dtype = management.unet_dtype(management.get_torch_device(), parameters, weight_dtype=torch.float32)
-    return dtype if dtype.itemsize > 1 else torch.float16  # --fp8_e4m3fn-unet is about the UNet
+    again = (load_patcher, (path, adjustments))
+    return patchers.build(MotionNetwork, spec, weights, again, disable_dynamic, (*patchers.HALF, *patchers.FP8))

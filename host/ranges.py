@@ -25,15 +25,6 @@ class SamplingRange:
         """Whether it is 1 at every step."""
         return (self.start, self.end) == (0.0, 1.0) and all(factor == 1.0 for _, factor in self.keyframes)
 
-    def validate(self) -> None:
-        """Refuse a range that is empty.
-
-        Raises:
-            ValueError: it ends before it starts.
-        """
-        if self.end < self.start:
-            raise ValueError(f"end_percent {self.end} lies before start_percent {self.start}; swap them.")
-
     def at(self, base: BaseModel, transformer_options: dict) -> float:
         """The factor at the step of a UNet call."""
         if self.always:
@@ -52,7 +43,7 @@ def sampling_range(start: float, end: float, keyframes: HookKeyframeGroup | None
     Raises:
         ValueError: the range ends before it starts.
     """
+    if end < start:
+        raise ValueError(f"end_percent {end} lies before start_percent {start}; swap them.")
     points = () if keyframes is None else tuple((key.start_percent, key.strength) for key in keyframes.keyframes)
-    made = SamplingRange(start, end, points)
-    made.validate()
-    return made
+    return SamplingRange(start, end, points)

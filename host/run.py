@@ -21,7 +21,7 @@ from torch.utils.hooks import RemovableHandle
 from . import advice, betas, memory, norms
 from .active import CACHE_KEY, active_motions
 from .control import install as install_control
-from .frames import RUN_KEY, chunk_frames, frames_per_chunk, total_frames
+from .frames import RUN_KEY, chunk_frames, frames_at_once, frames_per_chunk, total_frames
 from .guides import ChunkInfo
 from .settings import KEY, MotionSettings, settings_of
 from .sites import motion_sites
@@ -70,13 +70,11 @@ def start_run(executor, noise: Tensor, *args, **kwargs):
 
 
 def _check_positions(settings: MotionSettings, frames: int, handler: object) -> None:
-    limit, length = settings.spec.max_frames, getattr(handler, "context_length", 0)
-    windowed = 0 < length < frames and getattr(handler, "dim", 0) == 0
-    anchor = int(windowed and getattr(handler, "causal_window_fix", False))  # core's node puts a frame in front
-    together = length + anchor if windowed else frames
+    limit, (together, anchor) = settings.spec.max_frames, frames_at_once(handler, frames)
     if together > limit:
         cure = f"set the context_length of Context Windows to at most {limit - anchor}"
         cure += " or switch its causal_window_fix off" if anchor else ""
+        windowed = together - anchor < frames
         raise ValueError(
             f"Motion model '{settings.name}' has positions for {limit} frames, but {together} would be sampled "
             f"together; {cure if windowed else f'add Context Windows with context_length at most {limit}'}."

@@ -34,6 +34,11 @@ class Strength:
         return not self.factors
 
     @property
+    def spatial(self) -> bool:
+        """Whether it differs from pixel to pixel, so from feature map to feature map."""
+        return any(isinstance(factor, Tensor) for factor in self.factors)
+
+    @property
     def off(self) -> bool:
         """Whether it is 0 everywhere without looking at frames."""
         return self.number == 0

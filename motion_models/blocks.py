@@ -1,9 +1,9 @@
 """Values for parts of the UNet: ``down: 1, mid: 0.5, up.2.0: 0``."""
 
-import math
 import re
 from dataclasses import dataclass
 
+from .numbers import finite
 from .spec import MotionSpec, Place, Site
 
 EXAMPLE = "down: 1, mid: 0.5, up.2.0: 0"
@@ -76,17 +76,9 @@ def parse_block_values(text: str) -> BlockValues:
     entries = []
     for piece in filter(None, (piece.strip() for piece in re.split(r"[,\n;]", text))):
         match = ENTRY.fullmatch(piece)
-        numbers = [] if match is None else [_number(match["effect"]), _number(match["scale"] or "1")]
+        numbers = [] if match is None else [finite(match["effect"]), finite(match["scale"] or "1")]
         if match is None or None in numbers:
             raise ValueError(f"per_block cannot read '{piece}'; write for example '{EXAMPLE}' or 'up: 0.8 scale 1.2'.")
         name = ".".join(part for part in (match["part"], match["level"], match["block"]) if part is not None)
         entries.append(BlockValue(name, *[number for number in numbers if number is not None]))
     return BlockValues(tuple(entries))
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None

@@ -15,28 +15,30 @@ Layer = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Branch:
-    """A low-rank term of a linear layer: strength * up(down(x)) is added to its output.
+    """A low-rank term of a linear layer: strength * factor * up(down(x)) is added to its output.
 
     Attributes:
         down: layer from the input's width to the rank.
         up: layer from the rank to the output's width, or to ``rows`` of it.
         strength: factor; a tensor is (F, P or 1), or (N or 1, F, 1) within `SiteCall.for_sequences`.
         rows: (first, number of) output channels that change; None is all.
+        factor: of the pair itself, whatever the strength.
     """
 
     down: Layer
     up: Layer
     strength: Value
     rows: tuple[int, int] | None = None
+    factor: float = 1.0
 
     def add_to(self, out: Tensor, x: Tensor) -> None:
         """Add the term for the layer's input ``x`` to its output ``out``, in place."""
         part = out if self.rows is None else out[..., self.rows[0] : sum(self.rows)]
         term = self.up(self.down(x))
         if isinstance(self.strength, Tensor):
-            part += term * self.strength
+            part.addcmul_(term, self.strength, value=self.factor)
         else:
-            part.add_(term, alpha=self.strength)
+            part.add_(term, alpha=self.strength * self.factor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,7 @@ class PoseMerge:
     """Camera features that enter the first temporal attention: h + strength * merge(h + pose).
 
     Attributes:
-        pose: (F, C, P), or (N, F, C) within `SiteCall.for_sequences`.
+        pose: (F, C, P), or (P, F, C) within `SiteCall.for_sequences`.
         merge: layer from C to C.
         strength: as in `Branch`.
 
@@ -58,7 +60,8 @@ class PoseMerge:
 
     def merged(self, h: Tensor) -> Tensor:
         """(N, F, C) with the pose in it."""
-        return h + self.strength * self.merge(h + self.pose)
+        posed = (h.unflatten(0, (-1, self.pose.shape[0])) + self.pose).flatten(0, 1)  # the same for each chunk
+        return h + self.strength * self.merge(posed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +86,10 @@ class SiteCall:
         def cut(value: Value) -> Value:
             return value[:, pixels] if isinstance(value, Tensor) and value.shape[1] > 1 else value
 
-        def cut_pose(pose: PoseMerge) -> PoseMerge:
-            return replace(pose, pose=pose.pose[..., pixels], strength=cut(pose.strength))
-
-        return self._map(cut, cut_pose)
+        return self._map(cut, lambda pose: pose[..., pixels])
 
     def for_sequences(self, chunks: int) -> "SiteCall":
-        """The same with values of shape (N or 1, F, 1) and a pose of (N, F, C), to act on (N, F, C) tensors."""
+        """The same with values of shape (N or 1, F, 1) and a pose of (P, F, C), to act on (N, F, C) tensors."""
 
         def arrange(value: Value) -> Value:
             if not isinstance(value, Tensor):
@@ -97,10 +97,7 @@ class SiteCall:
             rows = value.t().unsqueeze(-1)
             return rows if rows.shape[0] == 1 else rows.repeat(chunks, 1, 1)
 
-        def arrange_pose(pose: PoseMerge) -> PoseMerge:
-            return replace(pose, pose=pose.pose.permute(2, 0, 1).repeat(chunks, 1, 1), strength=arrange(pose.strength))
-
-        return self._map(arrange, arrange_pose)
+        return self._map(arrange, lambda pose: pose.permute(2, 0, 1))
 
     def run(self, name: str, layer: Layer, x: Tensor) -> Tensor:
         """Output of the linear layer ``name`` with its low-rank terms."""
@@ -109,15 +106,23 @@ class SiteCall:
             branch.add_to(out, x)
         return out
 
-    def _map(self, change: Callable[[Value], Value], change_pose: Callable[[PoseMerge], PoseMerge]) -> "SiteCall":
+    def _map(self, change: Callable[[Value], Value], change_pose: Callable[[Tensor], Tensor]) -> "SiteCall":
+        changed: dict[int, Value] = {}
+
+        def once(value: Value) -> Value:
+            """Many branches share one value."""
+            if id(value) not in changed:
+                changed[id(value)] = change(value)
+            return changed[id(value)]
+
         return SiteCall(
-            scale=change(self.scale),
-            effect=change(self.effect),
+            scale=once(self.scale),
+            effect=once(self.effect),
             branches={
-                name: tuple(replace(branch, strength=change(branch.strength)) for branch in branches)
+                name: tuple(replace(branch, strength=once(branch.strength)) for branch in branches)
                 for name, branches in self.branches.items()
             },
-            pose=self.pose and change_pose(self.pose),
+            pose=self.pose and replace(self.pose, pose=change_pose(self.pose.pose), strength=once(self.pose.strength)),
         )
 
 

@@ -7,13 +7,13 @@ has what is in both side by side. Names within are the same.
 import re
 from collections.abc import Iterator, Mapping
 
-import torch
 from torch import Tensor
 
 from .camera_network import BLOCKS, PATCH, RAYS, CameraSpec
+from .convert import concatenate, incomplete, take
 from .errors import MotionFileError
 from .identify import FileKind, require_kind
-from .keys import QKV, unet_block
+from .keys import ATTENTION, FEED_FORWARD, POSITIONS, QKV, unet_block
 from .spec import HEADS, Site
 from .state import tensors, unwrap
 
@@ -21,28 +21,13 @@ WRAPPERS = ("pose_encoder_state_dict", "attention_processor_state_dict")
 FIRST = "encoder_conv_in.weight"
 CONVS = "encoder_down_conv_blocks.{level}.{block}."
 ATTENTIONS = "encoder_down_attention_blocks.{level}.{block}."
-POSITIONS = "attention_blocks.0.pos_encoder.pe"
+KIND = "CameraCtrl file"
 MERGE = re.compile(
     r"(?P<part>down_blocks|up_blocks)\.(?P<level>\d+)\.motion_modules\.(?P<block>\d+)\.temporal_transformer\."
     r"transformer_blocks\.0\.attention_blocks\.0\.processor\.qkv_merge\.(?P<end>weight|bias)"
 )
 CAMERA_CTRL = FileKind(
     "^encoder_down_conv_blocks", "a CameraCtrl file", "apply it with ZoetropeApplyCameraCtrl", also="qkv_merge"
-)
-
-# (published, ours, shape in widths) of one block; q, k and v are joined afterwards.
-ATTENTION_ROWS = (
-    ("norms.0.weight", "attention.norm.weight", (1,)),
-    ("norms.0.bias", "attention.norm.bias", (1,)),
-    *((f"attention_blocks.0.{part}.weight", f"attention.{part}.weight", (1, 1)) for part in QKV),
-    ("attention_blocks.0.to_out.0.weight", "attention.to_out.weight", (1, 1)),
-    ("attention_blocks.0.to_out.0.bias", "attention.to_out.bias", (1,)),
-    ("ff_norm.weight", "feed_forward.norm.weight", (1,)),
-    ("ff_norm.bias", "feed_forward.norm.bias", (1,)),
-    ("ff.net.0.proj.weight", "feed_forward.expand.weight", (8, 1)),
-    ("ff.net.0.proj.bias", "feed_forward.expand.bias", (8,)),
-    ("ff.net.2.weight", "feed_forward.contract.weight", (1, 4)),
-    ("ff.net.2.bias", "feed_forward.contract.bias", (1,)),
 )
 
 
@@ -65,14 +50,17 @@ def read_camera_checkpoint(content: object) -> tuple[CameraSpec, dict[str, Tenso
     for level, width in enumerate(spec.widths):
         for block in range(BLOCKS):
             label, mine = ATTENTIONS.format(level=level, block=block), f"attentions.{BLOCKS * level + block}."
-            for theirs, name, widths in ATTENTION_ROWS:
-                ours[mine + name] = _take(left, label + theirs, tuple(factor * width for factor in widths))
+            for theirs, name, widths in (*ATTENTION, *FEED_FORWARD):
+                name = name.format(n=0).replace("attentions.0.", "attention.")
+                shape = tuple(factor * width for factor in widths)
+                ours[mine + name] = take(left, label + theirs.format(n=0), shape, kind=KIND)
             parts = [ours.pop(f"{mine}attention.{part}.weight") for part in QKV]
-            ours[mine + "attention.to_qkv.weight"] = torch.cat(parts)
-            ours[mine + "attention.positions"] = _take(left, label + POSITIONS, (1, spec.max_frames, width))
+            ours[mine + "attention.to_qkv.weight"] = concatenate(parts)
+            shape = (1, spec.max_frames, width)
+            ours[mine + "attention.positions"] = take(left, label + POSITIONS.format(n=0), shape, kind=KIND)
     for site, names in _merges(weights):
         for end, shape in (("weight", (site.channels,) * 2), ("bias", (site.channels,))):
-            ours[f"merges.{site.place}_{site.index}.{end}"] = _take(left, names[end], shape)
+            ours[f"merges.{site.place}_{site.index}.{end}"] = take(left, names[end], shape, kind=KIND)
     if left:
         raise MotionFileError(
             f"this CameraCtrl file has a weight that the published model does not have, {min(left)}; "
@@ -90,7 +78,7 @@ def _named(content: object) -> dict[str, Tensor]:
     if not CAMERA_CTRL.matches(lines):
         if any(name.startswith("encoder_down_") or "qkv_merge" in name for name in entries):
             half = "qkv_merge" if re.search("^encoder_down_conv", lines, re.MULTILINE) else "encoder"
-            raise _incomplete(f"its {half} weights are missing")
+            raise incomplete(f"its {half} weights are missing", KIND)
         require_kind(entries, CAMERA_CTRL)
     return tensors(entries)
 
@@ -99,35 +87,35 @@ def _spec(weights: Mapping[str, Tensor]) -> CameraSpec:
     widths = []
     while (last := weights.get(CONVS.format(level=len(widths), block=BLOCKS - 1) + "block2.weight")) is not None:
         widths.append(last.shape[0])
-    positions = weights.get(ATTENTIONS.format(level=0, block=0) + POSITIONS)
+    positions = weights.get(ATTENTIONS.format(level=0, block=0) + POSITIONS.format(n=0))
     if not widths or positions is None or positions.ndim != 3:
-        raise _incomplete(f"{CONVS.format(level=0, block=1)}block2.weight or the positional encoding is missing")
+        raise incomplete(f"{CONVS.format(level=0, block=1)}block2.weight or the positional encoding is missing", KIND)
     if unfit := [width for width in widths if width % HEADS]:
-        raise _incomplete(f"a level has {unfit[0]} channels, no multiple of {HEADS}")
+        raise incomplete(f"a level has {unfit[0]} channels, no multiple of {HEADS}", KIND)
     sites = tuple(site for site, _ in _merges(weights))
     spec = CameraSpec(tuple(widths), sites, positions.shape[1])
     for site in sites:
         level = spec.level_of(site.place, site.index)
         if not 0 <= level < len(widths) or site.channels != widths[level]:
-            raise _incomplete(f"the qkv_merge of {site.place} {site.index} has {site.channels} channels")
+            raise incomplete(f"the qkv_merge of {site.place} {site.index} has {site.channels} channels", KIND)
     return spec
 
 
 def _convs(left: dict[str, Tensor], widths: tuple[int, ...]) -> dict[str, Tensor]:
     """The convolutions, taken out of ``left``."""
     ours = {
-        "conv_in.weight": _take(left, FIRST, (widths[0], RAYS * PATCH**2, 3, 3)),
-        "conv_in.bias": _take(left, "encoder_conv_in.bias", (widths[0],)),
+        "conv_in.weight": take(left, FIRST, (widths[0], RAYS * PATCH**2, 3, 3), kind=KIND),
+        "conv_in.bias": take(left, "encoder_conv_in.bias", (widths[0],), kind=KIND),
     }
     before = widths[0]
     for level, width in enumerate(widths):
         for block in range(BLOCKS):
-            rows = [("block1", "conv", width, 3), ("block2", "mix", width, 1)]
-            rows += [("in_conv", "widen", before, 1)] * (before != width)
-            for theirs, mine, channels_in, size in rows:
-                label, name = CONVS.format(level=level, block=block) + theirs, f"convs.{BLOCKS * level + block}.{mine}"
-                ours[name + ".weight"] = _take(left, label + ".weight", (width, channels_in, size, size))
-                ours[name + ".bias"] = _take(left, label + ".bias", (width,))
+            label, mine = CONVS.format(level=level, block=block), f"convs.{BLOCKS * level + block}."
+            rows = [("block1", width, 3), ("block2", width, 1), *[("in_conv", before, 1)] * (before != width)]
+            for name, channels_in, size in rows:
+                shape = (width, channels_in, size, size)
+                ours[f"{mine}{name}.weight"] = take(left, f"{label}{name}.weight", shape, kind=KIND)
+                ours[f"{mine}{name}.bias"] = take(left, f"{label}{name}.bias", (width,), kind=KIND)
             before = width
     return ours
 
@@ -140,17 +128,3 @@ def _merges(weights: Mapping[str, Tensor]) -> Iterator[tuple[Site, dict[str, str
             place, index = unet_block(match["part"], int(match["level"]), int(match["block"]))
             base = name.removesuffix("weight")
             yield Site(place, index, tensor.shape[0]), {end: base + end for end in ("weight", "bias")}
-
-
-def _take(left: dict[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
-    tensor = left.pop(name, None)
-    if tensor is None:
-        raise _incomplete(f"{name} is missing")
-    if tensor.shape != shape:
-        found, wanted = (" x ".join(map(str, sizes)) for sizes in (tensor.shape, shape))
-        raise _incomplete(f"{name} is {found} and should be {wanted}")
-    return tensor
-
-
-def _incomplete(finding: str) -> MotionFileError:
-    return MotionFileError(f"this CameraCtrl file is incomplete or damaged: {finding}; download it again.")

@@ -17,6 +17,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from .attention import Attention, TemporalAttention
 from .feed_forward import FeedForward
 from .network import sequences_per_pass
+from .residual import ResidualBlock
 from .spec import HEADS, Place, Site
 
 PATCH = 8  # pixels that one feature of the finest level covers, as one latent does
@@ -51,38 +52,6 @@ class CameraSpec:
             order on the way down, reversed on the way up. ComfyUI counts three blocks a level.
         """
         return (index - 1) // 3 if place == "input" else len(self.widths) - 1 - index // 3
-
-
-class RayBlock(nn.Module):
-    """x + mix(relu(conv(x))), on x that was halved in size or brought to another width where that is asked for.
-
-    Args:
-        channels_in: width of the input.
-        channels: C.
-        halve: average 2 x 2 pixels first.
-        operations: namespace with Conv2d.
-        device: of the weights.
-        dtype: of the weights.
-
-    Source:
-        hehao13/CameraCtrl ``cameractrl/models/pose_adaptor.py``, ``ResnetBlock`` with ksize 1, sk and no use_conv.
-    """
-
-    def __init__(self, channels_in: int, channels: int, halve: bool, operations: Any, **placing: Any) -> None:
-        super().__init__()
-        self.halve = halve
-        self.widen = None if channels_in == channels else operations.Conv2d(channels_in, channels, 1, **placing)
-        self.conv = operations.Conv2d(channels, channels, 3, padding=1, **placing)
-        self.mix = operations.Conv2d(channels, channels, 1, **placing)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(F, channels_in, h, w) to (F, C, h, w), or half of h and w."""
-        if self.halve:
-            # An odd size rounds up, as in the UNet; the authors' sizes are all even.
-            x = functional.avg_pool2d(x, 2, ceil_mode=True)
-        if self.widen is not None:
-            x = self.widen(x)
-        return x + self.mix(functional.relu(self.conv(x)))
 
 
 class RayAttention(nn.Module):
@@ -176,7 +145,7 @@ class CameraNetwork(nn.Module):
         width_in = spec.widths[0]
         for level, width in enumerate(spec.widths):
             for block in range(BLOCKS):
-                self.convs.append(RayBlock(width_in, width, level > 0 and block == 0, operations, **placing))
+                self.convs.append(ResidualBlock(width_in, width, level > 0 and block == 0, operations, **placing))
                 self.attentions.append(RayAttention(width, spec, operations, attention, device, dtype))
                 width_in = width
         self.merges = nn.ModuleDict(

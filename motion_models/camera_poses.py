@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from .numbers import finite
+
 # Intrinsics and picture of the clips that the authors and AnimateDiff-Evolved take as the usual camera.
 FX, FY, CENTRE = 0.474812461, 0.844111024, 0.5
 ORIGINAL_SIZE = (1280, 720)
@@ -158,7 +160,7 @@ def parse_poses(text: str) -> Poses:
         ValueError: a line cannot be read, or there is none; the sentence names the line.
     """
     lines = [(number, line.split()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
-    if lines and _number(lines[0][1][0]) is None:
+    if lines and finite(lines[0][1][0]) is None:
         lines = lines[1:]
     if not lines:
         raise ValueError(
@@ -175,7 +177,7 @@ def _pose(number: int, words: list[str]) -> CameraPose:
         )
     values = []
     for word in words:
-        value = _number(word)
+        value = finite(word)
         if value is None:
             raise ValueError(f"Line {number} of the camera poses has '{word}' where a finite number must be.")
         values.append(value)
@@ -190,14 +192,6 @@ def _pose(number: int, words: list[str]) -> CameraPose:
             "line must be a rotation and a translation, row by row."
         )
     return pose
-
-
-def _number(word: str) -> float | None:
-    try:
-        value = float(word)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
 
 
 def pluecker_rays(poses: Poses, height: int, width: int, device: torch.device | None = None) -> Tensor:

@@ -36,12 +36,12 @@ def convert_module(
     left = dict(module)
     ours = {}
     for theirs, mine, widths in _rows(spec.attentions, table):
-        ours[mine] = _take(left, theirs, tuple(width * channels for width in widths), label)
+        ours[mine] = take(left, theirs, tuple(width * channels for width in widths), f"{label}.")
     for n in range(spec.attentions):
         prefix = f"attentions.{n}."
-        ours[prefix + "to_qkv.weight"] = _concatenate([ours.pop(f"{prefix}{part}.weight") for part in QKV])
+        ours[prefix + "to_qkv.weight"] = concatenate([ours.pop(f"{prefix}{part}.weight") for part in QKV])
         ours[prefix + "positions"] = (
-            _take(left, table.positions.format(n=n), (1, spec.max_frames, channels), label)
+            take(left, table.positions.format(n=n), (1, spec.max_frames, channels), f"{label}.")
             if stored_positions
             else sinusoidal_positions(spec.max_frames, channels)
         )
@@ -60,17 +60,29 @@ def _rows(attentions: int, table: KeyTable) -> Iterator[tuple[str, str, tuple[in
             yield theirs.format(n=n), mine.format(n=n), widths
 
 
-def _take(left: dict[str, Tensor], name: str, shape: tuple[int, ...], label: str) -> Tensor:
+def take(left: dict[str, Tensor], name: str, shape: tuple[int, ...], label: str = "", kind: str = "file") -> Tensor:
+    """Take a weight out of ``left``.
+
+    Args:
+        left: weights that are not used yet, by name.
+        name: of the weight.
+        shape: that it must have.
+        label: what stands before the name in messages.
+        kind: of the file, in messages.
+
+    Raises:
+        MotionFileError: it is missing or of another shape.
+    """
     tensor = left.pop(name, None)
     if tensor is None:
-        raise incomplete(f"{label}.{name} is missing")
+        raise incomplete(f"{label}{name} is missing", kind)
     if tensor.shape != shape:
         found, wanted = (" x ".join(map(str, sizes)) for sizes in (tensor.shape, shape))
-        raise incomplete(f"{label}.{name} is {found} and should be {wanted}")
+        raise incomplete(f"{label}{name} is {found} and should be {wanted}", kind)
     return tensor
 
 
-def _concatenate(parts: list[Tensor]) -> Tensor:
+def concatenate(parts: list[Tensor]) -> Tensor:
     """Rows of all parts; fp8 goes as bytes, because older torch cannot concatenate it."""
     dtype = parts[0].dtype
     if dtype.itemsize == 1 and all(part.dtype == dtype for part in parts):
@@ -78,6 +90,6 @@ def _concatenate(parts: list[Tensor]) -> Tensor:
     return torch.cat(parts)
 
 
-def incomplete(finding: str) -> MotionFileError:
+def incomplete(finding: str, kind: str = "file") -> MotionFileError:
     """The error for a file that was cut off or damaged."""
-    return MotionFileError(f"this file is incomplete or damaged: {finding}; download it again.")
+    return MotionFileError(f"this {kind} is incomplete or damaged: {finding}; download it again.")

@@ -45,6 +45,29 @@ class KeyTable:
     positions: str
 
 
+# Weights of a transformer block; {n} is the number of an attention.
+FEED_FORWARD: Rows = (
+    ("ff_norm.weight", "feed_forward.norm.weight", (1,)),
+    ("ff_norm.bias", "feed_forward.norm.bias", (1,)),
+    ("ff.net.0.proj.weight", "feed_forward.expand.weight", (8, 1)),
+    ("ff.net.0.proj.bias", "feed_forward.expand.bias", (8,)),
+    ("ff.net.2.weight", "feed_forward.contract.weight", (1, 4)),
+    ("ff.net.2.bias", "feed_forward.contract.bias", (1,)),
+)
+ATTENTION: Rows = (
+    ("norms.{n}.weight", "attentions.{n}.norm.weight", (1,)),
+    ("norms.{n}.bias", "attentions.{n}.norm.bias", (1,)),
+    *((f"attention_blocks.{{n}}.{part}.weight", f"attentions.{{n}}.{part}.weight", (1, 1)) for part in QKV),
+    ("attention_blocks.{n}.to_out.0.weight", "attentions.{n}.to_out.weight", (1, 1)),
+    ("attention_blocks.{n}.to_out.0.bias", "attentions.{n}.to_out.bias", (1,)),
+)
+POSITIONS = "attention_blocks.{n}.pos_encoder.pe"
+
+
+def _in_block(rows: Rows) -> Rows:
+    return tuple((f"transformer_blocks.0.{theirs}", mine, shape) for theirs, mine, shape in rows)
+
+
 ORIGINAL = KeyTable(
     site=re.compile(
         r"(?P<part>down_blocks|mid_block|up_blocks)(?:\.(?P<level>\d+))?\.motion_modules\.(?P<block>\d+)"
@@ -55,25 +78,12 @@ ORIGINAL = KeyTable(
         ("norm.bias", "norm.bias", (1,)),
         ("proj_in.weight", "proj_in.weight", (1, 1)),
         ("proj_in.bias", "proj_in.bias", (1,)),
-        ("transformer_blocks.0.ff_norm.weight", "feed_forward.norm.weight", (1,)),
-        ("transformer_blocks.0.ff_norm.bias", "feed_forward.norm.bias", (1,)),
-        ("transformer_blocks.0.ff.net.0.proj.weight", "feed_forward.expand.weight", (8, 1)),
-        ("transformer_blocks.0.ff.net.0.proj.bias", "feed_forward.expand.bias", (8,)),
-        ("transformer_blocks.0.ff.net.2.weight", "feed_forward.contract.weight", (1, 4)),
-        ("transformer_blocks.0.ff.net.2.bias", "feed_forward.contract.bias", (1,)),
+        *_in_block(FEED_FORWARD),
         ("proj_out.weight", "proj_out.weight", (1, 1)),
         ("proj_out.bias", "proj_out.bias", (1,)),
     ),
-    attention=(
-        ("transformer_blocks.0.norms.{n}.weight", "attentions.{n}.norm.weight", (1,)),
-        ("transformer_blocks.0.norms.{n}.bias", "attentions.{n}.norm.bias", (1,)),
-        ("transformer_blocks.0.attention_blocks.{n}.to_q.weight", "attentions.{n}.to_q.weight", (1, 1)),
-        ("transformer_blocks.0.attention_blocks.{n}.to_k.weight", "attentions.{n}.to_k.weight", (1, 1)),
-        ("transformer_blocks.0.attention_blocks.{n}.to_v.weight", "attentions.{n}.to_v.weight", (1, 1)),
-        ("transformer_blocks.0.attention_blocks.{n}.to_out.0.weight", "attentions.{n}.to_out.weight", (1, 1)),
-        ("transformer_blocks.0.attention_blocks.{n}.to_out.0.bias", "attentions.{n}.to_out.bias", (1,)),
-    ),
-    positions="transformer_blocks.0.attention_blocks.{n}.pos_encoder.pe",
+    attention=_in_block(ATTENTION),
+    positions=f"transformer_blocks.0.{POSITIONS}",
 )
 
 

@@ -41,9 +41,15 @@ class LowRankNetwork(nn.Module):
     def __init__(self, files: Iterable[Sequence[LoraPair]], operations: Any = nn) -> None:
         super().__init__()
         self.downs, self.ups = nn.ModuleList(), nn.ModuleList()
-        self.infos: list[list[tuple[int, PairInfo]]] = []
+        # Pairs of each file: all, and those of each motion module by the start of their names.
+        self.infos: list[dict[str, list[tuple[int, PairInfo]]]] = []
         for pairs in files:
-            self.infos.append([self._add(pair, operations) for pair in pairs])
+            by_start: dict[str, list[tuple[int, PairInfo]]] = {"": []}
+            for index, info in [self._add(pair, operations) for pair in pairs]:
+                start = "{}.{}.".format(*info.layer.split(".")[:2])
+                by_start[""].append((index, info))
+                by_start.setdefault(start, []).append((index, info))
+            self.infos.append(by_start)
 
     def _add(self, pair: LoraPair, operations: Any) -> tuple[int, PairInfo]:
         rank = pair.down.shape[0]
@@ -58,15 +64,14 @@ class LowRankNetwork(nn.Module):
         Args:
             file: number of the file.
             strength: factor of all its pairs.
-            prefix: only layers whose names start with it, such as ``sites.input_1.``.
+            prefix: only layers of this motion module, such as ``sites.input_1.``; all by default.
 
         Yields:
             (layer's name behind the prefix, branch).
         """
-        for index, info in self.infos[file]:
-            if info.layer.startswith(prefix):
-                branch = Branch(self.downs[index], self.ups[index], strength * info.factor, info.rows)
-                yield info.layer.removeprefix(prefix), branch
+        for index, info in self.infos[file].get(prefix, ()):
+            branch = Branch(self.downs[index], self.ups[index], strength, info.rows, info.factor)
+            yield info.layer.removeprefix(prefix), branch
 
 
 def _layer(weight: Tensor, operations: Any) -> nn.Module:

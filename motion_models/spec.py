@@ -61,6 +61,13 @@ class MotionSpec:
     image_encoder: bool = False
     image_input: bool = False
 
+    @property
+    def node(self) -> str:
+        """Display name of the node that applies it."""
+        return (
+            "Apply PIA" if self.image_input else "Apply AnimateLCM-I2V" if self.image_encoder else "Apply Motion Model"
+        )
+
     def require_no_image(self) -> None:
         """Refuse a motion model that works only with a condition image.
 
@@ -68,9 +75,7 @@ class MotionSpec:
             MotionFileError: it is one; the sentence names the node it belongs to.
         """
         if self.image_input or self.image_encoder:
-            raise MotionFileError(
-                f"{self.family.title} animates a condition image; use the node {_image_node(self)} instead."
-            )
+            raise MotionFileError(f"{self.family.title} animates a condition image; use the node {self.node} instead.")
 
     @property
     def parameters(self) -> int:
@@ -95,7 +100,7 @@ def describe(spec: MotionSpec) -> tuple[str, ...]:
     if family.advised_scale != 1.0:
         lines.append(f"scale {family.advised_scale:g} is recommended")
     if spec.image_input or spec.image_encoder:
-        lines.append(f"animates an image: use the node {_image_node(spec)}")
+        lines.append(f"animates an image: use the node {spec.node}")
     if spec.attention_gain != 1.0:
         lines.append(f"attention gain {spec.attention_gain:g}")
     return tuple(lines)
@@ -103,7 +108,3 @@ def describe(spec: MotionSpec) -> tuple[str, ...]:
 
 def _statistics(across: bool) -> str:
     return "all frames" if across else "each frame"
-
-
-def _image_node(spec: MotionSpec) -> str:
-    return "Apply PIA" if spec.image_input else "Apply AnimateLCM-I2V"

@@ -32,13 +32,6 @@ def motion_inputs() -> list[io.Input]:
             tooltip="Noise schedule. auto: the one the motion model was trained with. "
             "use_existing: leave the model's own.",
         ),
-        *optional_motion_inputs(),
-    ]
-
-
-def optional_motion_inputs() -> list[io.Input]:
-    """The inputs of `motion_inputs` that may be left out."""
-    return [
         MotionLoraType.Input("motion_lora", optional=True, tooltip="Stack of MotionLoRAs."),
         value_input(
             "scale",
@@ -60,7 +53,7 @@ def optional_motion_inputs() -> list[io.Input]:
 
 
 def settings_from(motion_model: motion.MotionModel, inputs: dict[str, Any], *guides: Guide) -> MotionSettings:
-    """Settings from the values of `optional_motion_inputs`.
+    """Settings from the values of `motion_inputs`.
 
     Args:
         motion_model: the motion model.

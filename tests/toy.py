@@ -175,6 +175,13 @@ def sample(model, positive=None, negative=None, *, frames=8, steps=2, cfg=2.0, s
     )
 
 
+def predictions(model, **options) -> list[torch.Tensor]:
+    """What `sample` predicts the clip to be (x0) after each of four steps."""
+    seen: list[torch.Tensor] = []
+    sample(model, steps=4, callback=lambda step, x0, x, total: seen.append(x0.clone()), **options)
+    return seen
+
+
 def guided_sample(guider, *, frames=8, steps=2, scheduler="normal", sampler="euler", **options):
     """Run any core guider (CFGGuider, DualCFGGuider, BasicGuider) on an empty latent."""
     noise = noise_for(frames)

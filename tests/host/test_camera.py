@@ -7,7 +7,7 @@ import torch
 import toy
 from camera_files import POSE_TEXT, authors_layout, camera_file
 from toy_files import animate, motion_model, put, relative_error
-from zoetrope.host import camera, files
+from zoetrope.host import camera, files, guides
 from zoetrope.host.settings import settings_of
 from zoetrope.host.values import strength_of
 from zoetrope.host.windows import WindowSettings, apply_windows
@@ -109,7 +109,7 @@ def test_cache_is_bounded_and_gone_after_the_run(model, motion, monkeypatch):
     monkeypatch.setattr(camera.CameraNetwork, "encode", lambda *args: encoded.append(1) or encode(*args))
     assert torch.equal(toy.sample(filmed_model), kept)
     windows = len(encoded)
-    monkeypatch.setattr(camera, "CACHED_BYTES", 0)
+    monkeypatch.setattr(guides, "CACHED_BYTES", 0)
     assert torch.equal(toy.sample(filmed_model), kept)
     assert len(encoded) == windows + 2 * windows  # two steps
 

@@ -63,21 +63,15 @@ def test_beside_the_weights_it_is_the_same(model, name):
     assert relative_error(toy.sample(beside, steps=1), toy.sample(core_lora(model, 0.6), steps=1)) < 1e-4
 
 
-def steps_of(model):
-    seen = []
-    toy.sample(model, steps=4, callback=lambda step, x0, x, total: seen.append(x0.clone()))
-    return seen
-
-
 def test_range_and_motion_together_and_no_trace(model, name, tmp_path):
     motion = motion_model(tmp_path, "v3")
-    plain = steps_of(animate(model, motion))
+    plain = toy.predictions(animate(model, motion))
     late = apply_domain_adapter(animate(model, motion), name, 1.0, SamplingRange(0.5, 1.0))
-    ours = steps_of(late)
+    ours = toy.predictions(late)
     assert relative_error(ours[0], plain[0]) < 1e-6
     assert relative_error(ours[-1], plain[-1]) > 1e-3
     assert not any(module._forward_hooks for module in model.model.modules())
-    assert torch.equal(steps_of(animate(model, motion))[-1], plain[-1])
+    assert torch.equal(toy.predictions(animate(model, motion))[-1], plain[-1])
 
 
 def test_two_adapters_add_up(model, name):

@@ -8,7 +8,7 @@ from torch.nn.functional import conv2d
 
 import toy
 from toy_files import animate, motion_model, relative_error
-from zoetrope.host import image_reference
+from zoetrope.host import guides, image_reference
 from zoetrope.host.condition_image import encode_image
 from zoetrope.host.guides import ChunkInfo
 from zoetrope.host.image_reference import ImageReferenceGuide
@@ -183,7 +183,7 @@ def test_reference_images_of_their_own_frames(model, i2v, monkeypatch):
     each = clip_of(made)
     first_only = clip_of(apply_windows(with_reference(model, i2v), HALVES))
     assert relative_error(each[2:], first_only[2:]) > 1e-3
-    monkeypatch.setattr(image_reference, "CACHED_BYTES", 0)
+    monkeypatch.setattr(guides, "CACHED_BYTES", 0)
     assert torch.equal(clip_of(made), each)
     network, cache = i2v.patcher.model, {}
     chunk = chunk_for(model, range(4, 8), 8, cache=cache)

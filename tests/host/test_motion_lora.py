@@ -104,23 +104,16 @@ def test_a_ramp_over_64_frames_acts_on_each_frame_as_asked(model, motion, tmp_pa
     assert min(distance[0], distance[63]) > 5 * distance[31:33].max()
 
 
-def steps_of(model, **options):
-    """x0 prediction after each step."""
-    seen = []
-    toy.sample(model, steps=4, callback=lambda step, x0, x, total: seen.append(x0.clone()), **options)
-    return seen
-
-
 def test_percent_range_switches_it_on_late(model, motion, tmp_path):
     late = (motion_lora(tmp_path, 1.0, acts=SamplingRange(0.5, 1.0)),)
-    plain, ours = steps_of(animate(model, motion)), steps_of(animate(model, motion, loras=late))
+    plain, ours = toy.predictions(animate(model, motion)), toy.predictions(animate(model, motion, loras=late))
     assert relative_error(ours[0], plain[0]) < 1e-6
     assert relative_error(ours[-1], plain[-1]) > 1e-3
 
 
 def test_keyframes_change_it_over_the_steps(model, motion, tmp_path):
     keyed = (motion_lora(tmp_path, 1.0, acts=SamplingRange(keyframes=((0.0, 0.0), (0.5, 1.0)))),)
-    plain, ours = steps_of(animate(model, motion)), steps_of(animate(model, motion, loras=keyed))
+    plain, ours = toy.predictions(animate(model, motion)), toy.predictions(animate(model, motion, loras=keyed))
     assert relative_error(ours[0], plain[0]) < 1e-6
     assert relative_error(ours[-1], plain[-1]) > 1e-3
 

@@ -97,15 +97,9 @@ def test_a_block_it_lacks_is_a_line_in_the_log(model, tmp_path, caplog):
     assert "per_block names mid" in caplog.text
 
 
-def steps_of(model):
-    seen = []
-    toy.sample(model, steps=4, callback=lambda step, x0, x, total: seen.append(x0.clone()))
-    return seen
-
-
 def test_keyframes_multiply_effect_over_the_steps(model, motion):
-    plain = steps_of(animate(model, motion, effect=0.0))
-    ours = steps_of(animate(model, motion, timestep_keyframes=keyframes((0.0, 0.0), (0.5, 1.0))))
+    plain = toy.predictions(animate(model, motion, effect=0.0))
+    ours = toy.predictions(animate(model, motion, timestep_keyframes=keyframes((0.0, 0.0), (0.5, 1.0))))
     assert relative_error(ours[0], plain[0]) < 1e-6
     assert relative_error(ours[-1], plain[-1]) > 1e-3
 
@@ -113,8 +107,8 @@ def test_keyframes_multiply_effect_over_the_steps(model, motion):
 def test_stacked_models_have_their_own_ranges(model, motion, tmp_path):
     other = motion_model(tmp_path, "v3", name="other.safetensors")
     both = animate(animate(model, motion, end_percent=0.5), other, start_percent=0.5001)
-    first, second = steps_of(animate(model, motion)), steps_of(animate(model, other))
-    ours = steps_of(both)
+    first, second = toy.predictions(animate(model, motion)), toy.predictions(animate(model, other))
+    ours = toy.predictions(both)
     assert relative_error(ours[0], first[0]) < 1e-6
     assert relative_error(ours[0], second[0]) > 1e-3
     assert relative_error(ours[-1], first[-1]) > 1e-3

@@ -13,8 +13,8 @@ import pytest
 import torch
 from diffusers import MotionAdapter
 from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
+from diffusers_unets import PerFrameNorm
 from einops import rearrange
-from torch import nn
 from torch.nn.functional import group_norm, layer_norm, linear
 
 from motion_files import TOY_WIDTHS, fill, module_names, module_shapes, motion_file, motion_shapes
@@ -89,18 +89,6 @@ def published_change(weights, x_BCFHW, scale=1.0, heads=8):
     gelu = 0.5 * gate * (1 + torch.erf(gate / math.sqrt(2)))
     x = dense("transformer_blocks.0.ff.net.2", value * gelu) + x
     return rearrange(dense("proj_out", x), "(b f) (h w) c -> b c f h w", f=frames, h=height)
-
-
-class PerFrameNorm(nn.Module):
-    """diffusers hands its norm (B, C, F, H, W); the SD1.5 modules were trained with statistics of each frame."""
-
-    def __init__(self, norm):
-        super().__init__()
-        self.norm = norm
-
-    def forward(self, x_BCFHW):
-        out = self.norm(rearrange(x_BCFHW, "b c f h w -> (b f) c h w"))
-        return rearrange(out, "(b f) c h w -> b c f h w", f=x_BCFHW.shape[2])
 
 
 def diffusers_name(name):

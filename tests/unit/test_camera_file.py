@@ -40,7 +40,7 @@ def test_what_is_read_from_the_weights(weights):
     assert [torch.equal(ours, weights[theirs.format(part)]) for ours, part in ((q, "q"), (k, "k"), (v, "v"))] == [
         True
     ] * 3
-    assert torch.equal(ours["convs.2.widen.weight"], weights[CONV])
+    assert torch.equal(ours["convs.2.in_conv.weight"], weights[CONV])
 
 
 def test_features_of_a_level_go_where_the_unet_has_its_size():
