@@ -6,7 +6,7 @@ import pytest
 
 def test_names_choose_tiers():
     versions = [tier.name for tier in check.TIERS if check.wanted(tier, ["host"])]
-    assert versions == ["host-0.20.1", "host-0.27.0", "host-0.30.0"]
+    assert versions == ["host-0.30.0", "host-0.27.0", "host-0.20.1"]
     assert [tier.name for tier in check.TIERS if check.wanted(tier, ["host-0.27.0", "unit"])] == ["host-0.27.0", "unit"]
     with pytest.raises(SystemExit):
         check.parse(["--only", "nonsense"])
@@ -40,3 +40,8 @@ def test_a_tier_without_tests_fails(tmp_path, monkeypatch):
     host = check.Host("python", tmp_path, tmp_path, private=True)
     result = check.run_tier(check.Tier("parity", "tests/parity"), host, {})
     assert (result.failed, result.state) == (1, "failed: no test was found")
+
+
+def test_only_the_newest_host_runs_the_tests_marked_for_it():
+    marks = {tier.name: tier.marks for tier in check.TIERS if check.wanted(tier, ["host"])}
+    assert marks == {"host-0.30.0": "", "host-0.27.0": "not newest_host", "host-0.20.1": "not newest_host"}

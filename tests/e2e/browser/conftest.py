@@ -20,9 +20,10 @@ FLAGS = [
     "--autoplay-policy=no-user-gesture-required",
 ]
 PICTURES = ROOT / "artefacts" / "browser"
-READY = (
-    "() => window.app && window.app.graph && window.app.extensionManager && !document.querySelector('#splash-loader')"
-)
+# The default graph is loaded last: a template opened before would be replaced by it.
+READY = """() => window.app && window.app.graph && window.app.extensionManager && app.graph.nodes.length > 0
+  && !document.querySelector('#splash-loader')"""
+OPENED = "() => app.graph.nodes.some((node) => node.type === 'ZoetropeCombineVideo')"
 DROP = """([data, name, type]) => {
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
   const transfer = new DataTransfer();
@@ -76,7 +77,7 @@ class Frontend:
         card.wait_for(timeout=60_000)
         self.picture(f"templates_{name}")
         card.click()
-        self.page.wait_for_function("() => app.graph.nodes.some((n) => n.type === 'ZoetropeCombineVideo')")
+        self.page.wait_for_function(OPENED, timeout=60_000)
 
     def prompt(self) -> dict:
         """What Run would send."""
