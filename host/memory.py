@@ -1,26 +1,38 @@
-"""Memory that the host should keep free for motion modules while it loads a run's models."""
+"""Memory for the frames that are really in one UNet call: what the host should keep free, and what fits."""
 
 import math
 
 import comfy.model_management
+import torch
+from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
 
-from .frames import frames_at_once
+from .frames import frames_per_call
 from .settings import settings_of
 
+KEY = "zoetrope_memory"
 
-def count_motion(executor, model: ModelPatcher, noise_shape, *args, **kwargs):
-    """PREPARE_SAMPLING wrapper: estimate one window, with the motion modules' activations counted.
+SPARE = 1.5  # core's own factor when it decides how many conditionings run together (comfy/samplers.py)
+MOST_WINDOWS = 4  # a GPU gains next to nothing from more, and only between UNet calls can a run be interrupted
+
+
+def install(model: ModelPatcher) -> None:
+    """Put our wrapper on ``model`` (a clone owned by the caller), once for motion models and windows together."""
+    model.remove_wrappers_with_key(WrappersMP.PREPARE_SAMPLING, KEY)
+    model.add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, KEY, count_frames)
+
+
+def count_frames(executor, model: ModelPatcher, noise_shape, *args, **kwargs):
+    """PREPARE_SAMPLING wrapper: estimate one UNet call, with the motion modules' activations counted.
 
     Core turns a latent shape into bytes in proportion to frames * height * width. The frames are those
-    of one window when windows run; the height is stretched by what motion modules need on top.
+    of one call when windows run; the height is stretched by what motion modules need on top.
     """
     frames, channels, height, *rest = noise_shape
-    together, anchor = frames_at_once((kwargs.get("model_options") or {}).get("context_handler"), frames)
-    frames = together - anchor
-    area = frames * height * math.prod(rest)
+    frames = frames_per_call((kwargs.get("model_options") or {}).get("context_handler"), frames)
     plain = model.model.memory_required([frames, channels, height, *rest])
-    share = motion_bytes(model, area) / plain if plain else 0.0
+    share = motion_bytes(model, frames * height * math.prod(rest)) / plain if plain else 0.0
     return executor(model, [frames, channels, math.ceil(height * (1 + share)), *rest], *args, **kwargs)
 
 
@@ -37,3 +49,20 @@ def motion_bytes(model: ModelPatcher, area: int) -> int:
     widths = [min(site.channels for site in settings.spec.sites) for settings in settings_of(model)]
     size = comfy.model_management.dtype_size(model.model.get_dtype_inference())
     return 2 * max(widths, default=0) * area * size
+
+
+def windows_that_fit(base: BaseModel, shape: list[int], device: torch.device) -> int:
+    """How many windows run in one UNet call: 1 on a CPU, which gains nothing, else as free memory allows.
+
+    Args:
+        base: the model, loaded.
+        shape: (images, C, H, W) of one window with all its conditionings.
+        device: where the UNet runs.
+    """
+    model = base.current_patcher
+    if device.type == "cpu" or model is None:
+        return 1
+    images, _, *size = shape
+    needed = base.memory_required(shape) + motion_bytes(model, images * math.prod(size))
+    fitting = int(model.get_free_memory(device) / (SPARE * needed))
+    return min(max(fitting, 1), MOST_WINDOWS)

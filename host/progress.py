@@ -1,4 +1,7 @@
-"""Tell the browser and API clients which window of which step is running."""
+"""Tell the browser and API clients which window of which step is running.
+
+API clients get an event; the browser shows a line on the node that samples, as the host does for its own nodes.
+"""
 
 import sys
 import time
@@ -30,3 +33,9 @@ class WindowProgress:
         self.sent = now
         message = {"node": self.node, "window": window, **self.numbers}
         self.server.send_sync(EVENT, message, self.server.client_id)
+        if self.numbers["windows"] > 1:
+            self.server.send_progress_text(self._line(window), self.node, self.server.client_id)
+
+    def _line(self, window: int) -> str:
+        step, steps, windows, _ = self.numbers.values()
+        return f"step {step + 1} of {steps}, window {window + 1} of {windows}"

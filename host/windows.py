@@ -1,6 +1,7 @@
 """Run the UNet on windows of a clip whose frames lie on the batch axis, and blend the results.
 
-Shapes: N = frames of the clip, F = frames of a window, C = latent channels, H, W = latent size.
+Shapes: N = frames of the clip, F = frames of a window, K = windows stacked in a UNet call, C = latent channels,
+H, W = latent size.
 """
 
 from collections.abc import Iterator
@@ -8,73 +9,112 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from comfy.conds import CONDConstant
 from comfy.context_windows import ContextHandlerABC, IndexListContextWindow
+from comfy.model_base import BaseModel
 from comfy.model_management import throw_exception_if_processing_interrupted
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ..temporal.fuse import blend_shares
+from ..temporal.window_stages import WindowStage, acting_stages, with_stage
 from ..temporal.windows import WindowSettings, windows_for_step
-from . import control
+from . import control, live_preview, memory, prompts
+from .announce import announcement
 from .progress import WindowProgress
+from .window_conds import conds_of_window, rows_of_window
 
 KEY = "zoetrope_windows"
 
+Piece = tuple[list[int], list[float]]  # frames of a window and their shares of the blend
 
-def apply_windows(model: ModelPatcher, settings: WindowSettings) -> ModelPatcher:
+
+def apply_windows(
+    model: ModelPatcher, settings: WindowSettings, windows_per_batch: int = 0, start: float = 0.0, end: float = 1.0
+) -> ModelPatcher:
     """A clone of ``model`` that samples long clips in windows.
 
     Args:
-        model: any image model; a context handler that another node has set is replaced.
+        model: any image model. Windows of ours that it has go on where these do not act; a context handler of core's
+            or another pack's is replaced.
         settings: how to cut and blend.
+        windows_per_batch: windows of equal length in one UNet call; 0 for as many as memory allows.
+        start: position in the training noise schedule from which these windows act; 0 is the start of sampling.
+        end: position up to which they act; 1 is the end.
 
     Raises:
         ValueError: the settings contradict each other.
     """
-    settings.validate()
+    stage = WindowStage(settings, windows_per_batch, start, end)
+    stage.validate()
     model = model.clone()
     options: dict[str, Any] = model.model_options
-    options["context_handler"] = WindowHandler(settings)
-    model.remove_wrappers_with_key(WrappersMP.PREPARE_SAMPLING, KEY)
-    model.add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, KEY, _prepare_one_window)
+    earlier = options.get("context_handler")
+    stages = earlier.stages if isinstance(earlier, WindowHandler) else ()
+    options["context_handler"] = WindowHandler(with_stage(stages, stage))
+    model.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, KEY)
+    model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _check_latent)
+    memory.install(model)
     control.install(model)
+    prompts.install(model)
+    live_preview.install(model)
     return model
 
 
-def _prepare_one_window(executor, model: ModelPatcher, noise_shape, conds, *args, **kwargs):
-    """PREPARE_SAMPLING wrapper: let core reserve memory for one window instead of the whole clip.
+def _check_latent(executor, noise: Tensor, *args, **kwargs):
+    """OUTER_SAMPLE wrapper: refuse latents whose frames are not on the batch axis, before anything is loaded.
 
     Raises:
-        ValueError: the latent is a video model's, whose frames are not on the batch axis.
+        ValueError: the latent is a video model's.
     """
-    handler = (kwargs.get("model_options") or {}).get("context_handler")
-    if isinstance(handler, WindowHandler):
-        if len(noise_shape) != 4:
-            raise ValueError(
-                f"Zoetrope's context windows need image latents with four axes, frames first, but this model samples "
-                f"a latent of shape {tuple(noise_shape)}; for video models use ComfyUI's own Context Windows node."
-            )
-        noise_shape = [min(noise_shape[0], handler.context_length), *noise_shape[1:]]
-    return executor(model, noise_shape, conds, *args, **kwargs)
+    handler = executor.class_obj.model_options.get("context_handler")
+    if isinstance(handler, WindowHandler) and noise.ndim != 4:
+        raise ValueError(
+            f"Zoetrope's context windows need image latents with four axes, frames first, but this model samples "
+            f"a latent of shape {tuple(noise.shape)}; for video models use ComfyUI's own Context Windows node."
+        )
+    return executor(noise, *args, **kwargs)
 
 
 class WindowHandler(ContextHandlerABC):
-    """Core's hook for context windows, for frames on the batch axis. Keeps nothing between calls."""
+    """Core's hook for context windows, for frames on the batch axis. Keeps nothing between calls.
+
+    Args:
+        stages: which windows run when; where several act the last one wins, where none does the clip is sampled whole.
+    """
 
     dim = 0  # core's own wrappers read these three and context_length, whoever's handler is set
     freenoise = False
 
-    def __init__(self, settings: WindowSettings):
+    def __init__(self, stages: tuple[WindowStage, ...]):
         super().__init__()
-        self.settings = settings
-        self.context_length = settings.length
-        self.context_overlap = settings.overlap
+        self.stages = stages
+        self.context_length = max(stage.settings.length for stage in stages)
+        self.context_overlap = stages[-1].settings.overlap
+
+    def stage_at(self, base: BaseModel, sigma: Tensor | float) -> WindowStage | None:
+        """The stage at work at a noise level, or None where the clip is sampled whole."""
+        last = self.stages[-1]
+        if last.always:
+            return last  # the usual case costs no device synchronisation
+        to_sigma, sigma = base.model_sampling.percent_to_sigma, float(sigma)
+        acting = (stage for stage in reversed(self.stages) if to_sigma(stage.end) <= sigma <= to_sigma(stage.start))
+        return next(acting, None)
+
+    def frames_at_once(self, frames: int) -> int:
+        """Frames of the longest window; the whole clip if any step samples it whole."""
+        acting = acting_stages(self.stages)
+        return max(frames if stage is None else min(frames, stage.settings.length) for stage in acting)
+
+    def frames_per_call(self, frames: int) -> int:
+        """The most frames of one conditioning in one UNet call; counts one window where memory decides."""
+        acting = acting_stages(self.stages)
+        return max(frames if stage is None else stage.frames_per_call(frames) for stage in acting)
 
     def should_use_context(self, model, conds, x_in: Tensor, timestep: Tensor, model_options: dict) -> bool:
-        """Whether the clip is longer than a window."""
-        return x_in.shape[0] > self.settings.length
+        """Whether windows change anything at this step."""
+        stage = self.stage_at(model, timestep[0])
+        return stage is not None and stage.settings.acts_on(x_in.shape[0])
 
     def get_resized_cond(self, cond_in, x_in: Tensor, window: IndexListContextWindow, device=None):
         """Conditioning of a window; see ``conds_of_window``."""
@@ -84,9 +124,9 @@ class WindowHandler(ContextHandlerABC):
         """Noise prediction of the whole clip.
 
         Args:
-            calc_cond_batch: core's function for one batch, wrappers included.
+            calc_cond_batch: core's function that runs conditionings on latents.
             model: BaseModel of the run.
-            conds: one list of conditionings, or None, per output.
+            conds: lists of conditionings; an entry is None where the guider needs no result.
             x_in: (N, C, H, W) latents.
             timestep: (N,) sigmas.
             model_options: options of the run; holds the window under way in its transformer_options.
@@ -96,41 +136,72 @@ class WindowHandler(ContextHandlerABC):
         """
         options = model_options["transformer_options"]
         total = x_in.shape[0]
+        stage = self.stage_at(model, timestep[0]) or self.stages[-1]  # core asks should_use_context before
         step, steps = sampling_step(options, timestep)
-        windows = windows_for_step(self.settings, total, step)
-        shares = blend_shares(self.settings, windows, total)
+        windows = windows_for_step(stage.settings, total, step)
+        pieces = list(zip(windows, blend_shares(stage.settings, windows, total), strict=True))
+        together = stage.windows_per_batch or _windows_that_fit(model, conds, windows, x_in)
         progress = WindowProgress(step, steps, len(windows), total)
         blended = [torch.zeros_like(x_in, dtype=torch.float32) for _ in conds]
-        for number, (window, share) in enumerate(zip(windows, shares, strict=True)):
+        done = 0
+        for batch in _batches(pieces, together):
             throw_exception_if_processing_interrupted()
-            progress.start_window(number)
-            with self._announced(options, window, total):
-                sigmas = _rows(timestep, window, total, repeats=False)
+            progress.start_window(done)
+            frames = [frame for window, _ in batch for frame in window]
+            with _announced(options, frames, len(batch), stage.settings.length, total):
+                sigmas = rows_of_window(timestep, frames, total, repeats=False)
                 parts = [self.get_resized_cond(cond, x_in, options["context_window"]) for cond in conds]
-                results = calc_cond_batch(model, parts, x_in[window], sigmas, model_options)
-            column = torch.tensor(share, device=x_in.device).view(-1, 1, 1, 1)
-            for whole, part in zip(blended, results, strict=True):
-                whole[window] += part.float() * column
+                results = calc_cond_batch(model, parts, x_in[frames], sigmas, model_options)
+            _add(blended, batch, results)
+            done += len(batch)
         return [whole.to(x_in.dtype) for whole in blended]
 
-    @contextmanager
-    def _announced(self, options: dict[str, Any], window: list[int], total: int) -> Iterator[None]:
-        """Publish the window the way core does and the way AnimateDiff-Evolved does, then put back what was there.
 
-        IPAdapter packs and ComfyUI-Advanced-ControlNet read ``ad_params``.
-        """
-        ours = {
-            "context_window": IndexListContextWindow(window, dim=0, total_frames=total),
-            "ad_params": {"full_length": total, "context_length": self.context_length, "sub_idxs": window},
-        }
-        before = {key: options[key] for key in ours if key in options}
-        options.update(ours)
-        try:
-            yield
-        finally:
-            for key in ours:
-                options.pop(key, None)
-            options.update(before)
+def _windows_that_fit(base: BaseModel, conds: list, windows: list[list[int]], x_in: Tensor) -> int:
+    """How many windows to run together with all conditionings, as core decides it for conditionings."""
+    if len(windows) == 1:
+        return 1
+    images = max(map(len, windows)) * sum(len(cond) for cond in conds if cond is not None)
+    return memory.windows_that_fit(base, [images, *x_in.shape[1:]], x_in.device)
+
+
+def _batches(pieces: list[Piece], together: int) -> Iterator[list[Piece]]:
+    """Up to ``together`` windows at a time, all of one length: a UNet call has one number of frames per window."""
+    by_length: dict[int, list[Piece]] = {}
+    for piece in pieces:
+        by_length.setdefault(len(piece[0]), []).append(piece)
+    for equal in by_length.values():
+        for first in range(0, len(equal), together):
+            yield equal[first : first + together]
+
+
+def _add(blended: list[Tensor], batch: list[Piece], results: list[Tensor]) -> None:
+    """Add the results of a UNet call, (K * F, C, H, W) per conditioning, to the clip's, (N, C, H, W), in place.
+
+    Window by window, because two windows may hold the same frame.
+    """
+    device = blended[0].device
+    placed = [
+        (torch.tensor(window, device=device), torch.tensor(share, device=device).view(-1, 1, 1, 1))
+        for window, share in batch
+    ]
+    for whole, result in zip(blended, results, strict=True):
+        for (window, share), part in zip(placed, result.chunk(len(batch)), strict=True):
+            whole[window] += part.float() * share
+
+
+@contextmanager
+def _announced(options: dict[str, Any], frames: list[int], windows: int, length: int, total: int) -> Iterator[None]:
+    """Publish the frames of a call, see ``announcement``, then put back what was there."""
+    ours = announcement(frames, total, length, windows)
+    before = {key: options[key] for key in ours if key in options}
+    options.update(ours)
+    try:
+        yield
+    finally:
+        for key in ours:
+            options.pop(key, None)
+        options.update(before)
 
 
 def sampling_step(options: dict, timestep: Tensor) -> tuple[int, int]:
@@ -150,38 +221,3 @@ def sampling_step(options: dict, timestep: Tensor) -> tuple[int, int]:
     step = int(exact[0]) if len(exact) else int((sigmas > current).sum()) - 1
     steps = max(len(sigmas) - 1, 1)
     return min(max(step, 0), steps - 1), steps
-
-
-def conds_of_window(conds: list[dict] | None, window: list[int], total: int) -> list[dict] | None:
-    """Cut what belongs to single frames out of conditionings.
-
-    Args:
-        conds: conditionings of a run, or None where the guider needs no result.
-        window: F frame numbers.
-        total: frames of the clip.
-
-    Returns:
-        Copies in which every tensor with one row per frame has the window's rows. Batches of another length than
-        the clip are cut where core would repeat them over the clip, so that a frame gets the same row in any window.
-
-    Source:
-        Same fields as ComfyUI ``comfy/context_windows.py``, ``IndexListContextHandler.get_resized_cond`` for dim 0.
-    """
-    if conds is None:
-        return None
-    return [{key: _field_of_window(key, value, window, total) for key, value in cond.items()} for cond in conds]
-
-
-def _field_of_window(key: str, value: Any, window: list[int], total: int) -> Any:
-    if isinstance(value, Tensor):
-        return _rows(value, window, total, repeats=key == "mask")
-    if hasattr(value, "_copy_with"):  # COND objects, other packs' included
-        return value._copy_with(_rows(value.cond, window, total, repeats=not isinstance(value, CONDConstant)))
-    if isinstance(value, dict):
-        return {name: _field_of_window(name, item, window, total) for name, item in value.items()}
-    return value
-
-
-def _rows(value: Any, window: list[int], total: int, repeats: bool) -> Any:
-    rows = value.shape[0] if isinstance(value, Tensor) and value.ndim else 1
-    return value[[frame % rows for frame in window]] if rows == total or (repeats and rows > 1) else value

@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from ..host.windows import apply_windows
 from ..temporal.fuse import FUSE_METHODS
 from ..temporal.windows import SCHEDULES, WindowSettings
+from .widgets import percent_inputs
 
 
 class ContextWindows(io.ComfyNode):
@@ -14,8 +15,9 @@ class ContextWindows(io.ComfyNode):
             node_id="ZoetropeContextWindows",
             display_name="Context Windows",
             category="Zoetrope/windows",
-            description="Samples a long clip in overlapping windows of frames and blends them, so that its length is "
-            "not limited by the motion model or by memory. Clips that fit one window are sampled as they are.",
+            description="Samples a long clip in windows of frames and blends them, so that its length is not limited "
+            "by the motion model or by memory, and closes loops. Two of these nodes in a row with different percent "
+            "ranges use different windows early and late; where both act the later one wins.",
             search_aliases=[
                 "context options",
                 "sliding window",
@@ -24,6 +26,8 @@ class ContextWindows(io.ComfyNode):
                 "ADE_StandardStaticContextOptions",
                 "ADE_LoopedUniformContextOptions",
                 "ADE_BatchedContextOptions",
+                "ADE_AnimateDiffUniformContextOptions",
+                "seamless loop",
             ],
             inputs=[
                 io.Model.Input("model", tooltip="MODEL with a motion model; also works for plain image batches."),
@@ -41,7 +45,7 @@ class ContextWindows(io.ComfyNode):
                     min=0,
                     max=1023,
                     tooltip="Frames that neighbouring windows share; must be smaller than context_length. "
-                    "More is smoother and slower.",
+                    "More is smoother and slower. batched and shifted have no overlap and ignore it.",
                 ),
                 io.Combo.Input(
                     "schedule",
@@ -49,7 +53,7 @@ class ContextWindows(io.ComfyNode):
                     default="standard_uniform",
                     tooltip="Where the windows lie. standard_uniform moves them at every step, standard_static "
                     "never, looped_uniform lets them run from the last frame into the first, batched cuts without "
-                    "overlap.",
+                    "overlap, shifted cuts without overlap at other places in every step, which is the fastest.",
                 ),
                 io.Combo.Input(
                     "fuse_method",
@@ -72,8 +76,19 @@ class ContextWindows(io.ComfyNode):
                     "closed_loop",
                     default=False,
                     optional=True,
-                    tooltip="Joins the last frames to the first, for clips that play in a loop. Used by looped_uniform.",
+                    tooltip="Joins the last frames to the first, for clips that play in a loop. Clips that fit one "
+                    "window begin it with another frame in every step. batched ignores it.",
                 ),
+                io.Int.Input(
+                    "windows_per_batch",
+                    default=0,
+                    min=0,
+                    max=64,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Windows that go through the UNet in one call. 0 lets free memory decide; 1 needs least.",
+                ),
+                *percent_inputs("this node", optional=True),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="Connect to a sampler.")],
         )
@@ -88,9 +103,12 @@ class ContextWindows(io.ComfyNode):
         fuse_method: str,
         context_stride: int = 1,
         closed_loop: bool = False,
+        windows_per_batch: int = 0,
+        start_percent: float = 0.0,
+        end_percent: float = 1.0,
     ) -> io.NodeOutput:
         settings = WindowSettings(context_length, context_overlap, schedule, fuse_method, context_stride, closed_loop)
-        return io.NodeOutput(apply_windows(model, settings))
+        return io.NodeOutput(apply_windows(model, settings, windows_per_batch, start_percent, end_percent))
 
 
-NODES = [ContextWindows]
+NODES: list[type[io.ComfyNode]] = [ContextWindows]

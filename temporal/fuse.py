@@ -1,7 +1,8 @@
 """Blend weights: how much each window counts for each of its frames where windows overlap.
 
 A weight function sees one window of F frames whose numbers have been counted on past the end of the clip where
-the window wraps, so that position in the window and frame number agree.
+the window wraps, so that position in the window and frame number agree, the overlap, and whether the window begins
+and ends with the clip, which in a closed loop none does.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ def window_weights(settings: WindowSettings, window: list[int], total_frames: in
         ``create_weights_flat``, ``create_weights_overlap_linear`` and, for ``relative``, the bias in
         ``IndexListContextHandler.combine_context_window_results``, whose running average equals this weighted mean.
     """
-    return FUSE_METHODS[settings.fuse](_unrolled(window, total_frames), total_frames, settings.overlap)
+    frames = _unrolled(window, total_frames)
+    open_ends = not settings.joins_ends
+    at_start, at_end = open_ends and frames[0] == 0, open_ends and (frames[-1] + 1) % total_frames == 0
+    return FUSE_METHODS[settings.fuse](frames, settings.overlap, (at_start, at_end))
 
 
 def blend_shares(settings: WindowSettings, windows: list[list[int]], total_frames: int) -> list[list[float]]:
@@ -66,39 +70,39 @@ def _unrolled(window: list[int], total_frames: int) -> list[int]:
     return frames
 
 
-def _flat(frames: list[int], total: int, overlap: int) -> list[float]:
+def _flat(frames: list[int], overlap: int, clip_ends: tuple[bool, bool]) -> list[float]:
     """Every frame counts the same."""
     return [1.0] * len(frames)
 
 
-def _pyramid(frames: list[int], total: int, overlap: int) -> list[float]:
+def _pyramid(frames: list[int], overlap: int, clip_ends: tuple[bool, bool]) -> list[float]:
     """1, 2, 3, ... up to the middle of the window and down again."""
     count = len(frames)
     return [float(min(i + 1, count - i)) for i in range(count)]
 
 
-def _overlap_linear(frames: list[int], total: int, overlap: int) -> list[float]:
+def _overlap_linear(frames: list[int], overlap: int, clip_ends: tuple[bool, bool]) -> list[float]:
     """1, with a ramp over the overlap at each end that is not the clip's own end."""
     weights = [1.0] * len(frames)
     rise = [max(SMALLEST, i / (overlap - 1)) for i in range(overlap)] if overlap > 1 else [SMALLEST] * overlap
     fall = rise if overlap > 1 else [1.0] * overlap
-    if frames[0] > 0:
+    if not clip_ends[0]:
         for i, weight in enumerate(rise[: len(frames)]):
             weights[i] = weight
-    if (frames[-1] + 1) % total > 0:
+    if not clip_ends[1]:
         for i, weight in enumerate(fall[: len(frames)]):
             weights[-1 - i] = weight
     return weights
 
 
-def _relative(frames: list[int], total: int, overlap: int) -> list[float]:
+def _relative(frames: list[int], overlap: int, clip_ends: tuple[bool, bool]) -> list[float]:
     """A tent over the window that falls to a hundredth at both ends."""
     middle = (frames[0] + frames[-1]) / 2
     half = (frames[-1] - frames[0] + 1e-2) / 2
     return [max(1e-2, 1 - abs(frame - middle) / half) for frame in frames]
 
 
-FUSE_METHODS: dict[str, Callable[[list[int], int, int], list[float]]] = {
+FUSE_METHODS: dict[str, Callable[[list[int], int, tuple[bool, bool]], list[float]]] = {
     "pyramid": _pyramid,
     "flat": _flat,
     "overlap_linear": _overlap_linear,

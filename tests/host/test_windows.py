@@ -16,9 +16,10 @@ from comfy_extras import nodes_custom_sampler as custom
 
 import toy
 from toy import same, with_core_handler
-from zoetrope.host import windows
+from zoetrope.host import memory, windows
 from zoetrope.host.windows import apply_windows, sampling_step
 from zoetrope.temporal.fuse import FUSE_METHODS
+from zoetrope.temporal.window_stages import WindowStage
 from zoetrope.temporal.windows import WindowSettings, windows_for_step
 
 FRAMES = 6
@@ -54,8 +55,11 @@ def mixing(model):
         WindowSettings(4, 1, "looped_uniform", "overlap_linear", closed_loop=True),
         WindowSettings(4, 1, "batched", "flat"),
         WindowSettings(5, 2, "standard_uniform", "overlap_linear", stride=2),
+        WindowSettings(4, 2, "standard_static", "overlap_linear", closed_loop=True),
+        WindowSettings(4, 0, "shifted", closed_loop=True),
+        WindowSettings(16, 4, "shifted", closed_loop=True),
     ],
-    ids=lambda s: f"{s.schedule}-{s.fuse}",
+    ids=lambda s: f"{s.schedule}-{s.fuse}-{s.length}",
 )
 def test_windows_change_nothing_when_frames_do_not_interact(model, plain, settings):
     assert same(toy.sample(apply_windows(model, settings), frames=FRAMES), plain)
@@ -156,8 +160,7 @@ def test_the_window_is_announced_while_it_runs_and_taken_back(model):
 
 def test_what_was_announced_before_is_put_back():
     options = {"ad_params": {"mine": 1}, "transformer": 2}
-    handler = windows.WindowHandler(SMALL)
-    with handler._announced(options, [1, 2], 5):
+    with windows._announced(options, [1, 2], windows=1, length=4, total=5):
         assert options["ad_params"]["sub_idxs"] == [1, 2]
     assert options == {"ad_params": {"mine": 1}, "transformer": 2}
 
@@ -189,17 +192,26 @@ def test_a_run_broken_inside_a_window_leaves_nothing_behind(model, plain, interr
     assert same(toy.sample(windowed, frames=FRAMES), plain)
 
 
-def test_memory_is_asked_for_one_window(model):
+def asked_for(windowed, frames):
+    """Frames for which core is asked to reserve memory."""
     asked = []
-    windowed = apply_windows(model, SMALL)
-    windowed.add_wrapper_with_key(
-        WrappersMP.PREPARE_SAMPLING,
-        "zz_test",
-        lambda ex, m, shape, *a, **k: (asked.append(list(shape)), ex(m, shape, *a, **k))[1],
-    )
-    toy.sample(windowed, frames=FRAMES, steps=1)
-    toy.sample(windowed, frames=2, steps=1)
-    assert asked == [[4, 4, toy.SIZE, toy.SIZE], [2, 4, toy.SIZE, toy.SIZE]]
+
+    def note(executor, patcher, shape, *args, **kwargs):
+        asked.append(shape[0])
+        return executor(patcher, shape, *args, **kwargs)
+
+    windowed = toy.answer_with(windowed, lambda x, control, options: x)
+    windowed.add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, "zz_test", note)
+    toy.sample(windowed, frames=frames, steps=1)
+    return asked
+
+
+def test_memory_is_asked_for_the_frames_of_one_call(model):
+    assert asked_for(apply_windows(model, SMALL), FRAMES) == [4]
+    assert asked_for(apply_windows(model, SMALL), 2) == [2]
+    assert asked_for(apply_windows(model, SMALL, windows_per_batch=3), 30) == [12]
+    assert asked_for(apply_windows(model, SMALL, windows_per_batch=9), FRAMES) == [12]  # at most three at any step
+    assert asked_for(apply_windows(model, SMALL, end=0.5), FRAMES) == [FRAMES]  # the rest samples the clip whole
 
 
 def test_video_latents_are_refused(model):
@@ -212,7 +224,9 @@ def test_the_model_that_came_in_is_untouched_and_twice_is_once(model, plain):
     twice = apply_windows(once, WindowSettings(5, 1))
     assert "context_handler" not in model.model_options
     assert once.model_options["context_handler"].context_length == 4
-    for kind, key in ((WrappersMP.PREPARE_SAMPLING, windows.KEY), (WrappersMP.OUTER_SAMPLE, "zoetrope_control")):
+    keys = [(WrappersMP.PREPARE_SAMPLING, memory.KEY)]
+    keys += [(WrappersMP.OUTER_SAMPLE, key) for key in (windows.KEY, "zoetrope_control")]
+    for kind, key in keys:
         assert len(twice.get_wrappers(kind, key)) == 1
         assert len(model.get_wrappers(kind, key)) == 0
     assert torch.equal(toy.sample(model, frames=FRAMES), plain)
@@ -240,10 +254,10 @@ def test_inner_steps_belong_to_the_step_that_encloses_them(sigma, step):
 def test_half_precision_results_are_summed_in_full_and_given_back_in_half(model):
     x = torch.rand((FRAMES, 4, 2, 2)).half()
     run = {"transformer_options": {}}
-    out = windows.WindowHandler(SMALL).execute(
+    out = windows.WindowHandler((WindowStage(SMALL),)).execute(
         lambda m, conds, x_in, t, options: [x_in * 0.5 for _ in conds],
         model.model,
-        [None, None],
+        [[], []],
         x,
         torch.ones(FRAMES),
         run,
@@ -254,7 +268,12 @@ def test_half_precision_results_are_summed_in_full_and_given_back_in_half(model)
 
 def test_progress_counts_windows_for_the_node_that_runs(model, monkeypatch):
     sent = []
-    server = SimpleNamespace(client_id="me", send_sync=lambda *message: sent.append(message))
+    lines = []
+    server = SimpleNamespace(
+        client_id="me",
+        send_sync=lambda *message: sent.append(message),
+        send_progress_text=lambda *line: lines.append(line),
+    )
     windowed = apply_windows(model, SMALL)
     monkeypatch.setitem(sys.modules, "server", SimpleNamespace(PromptServer=SimpleNamespace(instance=server)))
     toy.sample(windowed, frames=FRAMES, steps=2)
@@ -265,3 +284,5 @@ def test_progress_counts_windows_for_the_node_that_runs(model, monkeypatch):
     first = {"node": "12", "step": 0, "steps": 2, "window": 0, "windows": 2, "frames": FRAMES}
     assert sent[0][1] == first
     assert {message["step"] for _, message, _ in sent} == {0, 1}
+    assert lines[0] == ("step 1 of 2, window 1 of 2", "12", "me")
+    assert len(lines) == len(sent)

@@ -36,6 +36,14 @@ def test_overlap_linear_ramps_both_ends_of_a_window_over_the_seam():
     assert weights("overlap_linear", [18, 19, 0, 1, 2], 20, 2) == pytest.approx([SMALLEST, 1, 1, 1, SMALLEST])
 
 
+@pytest.mark.parametrize("schedule", [s for s in SCHEDULES if s != "batched"])
+def test_a_closed_loop_has_no_ends(schedule):
+    closed = WindowSettings(8, 3, schedule, "overlap_linear", closed_loop=True)
+    inner = window_weights(closed, list(range(5, 13)), 20)
+    for window in (list(range(8)), list(range(12, 20)), [18, 19, 0, 1, 2, 3, 4, 5]):
+        assert window_weights(closed, window, 20) == inner
+
+
 def test_relative_is_a_tent_over_the_window():
     # 1 - |i - 1.5| / 1.505 at i = 0, 1, 2, 3, and not below 0.01
     assert weights("relative", [4, 5, 6, 7], 20) == pytest.approx([0.01, 0.66777, 0.66777, 0.01], abs=1e-5)

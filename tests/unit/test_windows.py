@@ -1,10 +1,12 @@
 """Windows: what every schedule promises, the cured defects, and refusals in words."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoetrope.temporal.windows import SCHEDULES, WindowSettings, step_phase, windows_for_step
+from zoetrope.temporal.windows import SCHEDULES, WITHOUT_OVERLAP, WindowSettings, step_phase, windows_for_step
 
 
 @st.composite
@@ -66,10 +68,97 @@ def test_closed_loop_adds_the_window_over_the_seam():
 
 
 @pytest.mark.parametrize("schedule", [s for s in SCHEDULES if s != "looped_uniform"])
-def test_only_looped_windows_wrap(schedule):
+def test_only_looped_windows_and_closed_loops_wrap(schedule):
     for step in range(8):
-        for window in windows_for_step(WindowSettings(8, 3, schedule, stride=3, closed_loop=True), 37, step):
+        for window in windows_for_step(WindowSettings(8, 3, schedule, stride=3), 37, step):
             assert window == sorted(window)
+
+
+@pytest.mark.parametrize("step", range(8))
+def test_standard_uniform_is_looped_uniform_in_a_closed_loop(step):
+    standard, looped = (WindowSettings(8, 3, f"{name}_uniform", closed_loop=True) for name in ("standard", "looped"))
+    assert windows_for_step(standard, 37, step) == windows_for_step(looped, 37, step)
+
+
+def test_static_windows_run_over_the_end_of_a_closed_loop():
+    # by hand: windows of 4 that share 1, from frame 0 on until the ring is full
+    closed = WindowSettings(4, 1, "standard_static", closed_loop=True)
+    assert windows_for_step(closed, 7, 5) == [[0, 1, 2, 3], [3, 4, 5, 6], [6, 0, 1, 2]]
+
+
+@pytest.mark.parametrize("schedule", [s for s in SCHEDULES if s not in WITHOUT_OVERLAP])
+def test_neighbours_in_a_closed_loop_share_the_overlap_all_around(schedule):
+    closed = WindowSettings(8, 3, schedule, closed_loop=True)
+    for total in range(9, 40):
+        for step in range(8):
+            windows = windows_for_step(closed, total, step)
+            for window, following in pairwise([*windows, windows[0]]):
+                assert window[-3:] == following[:3] or set(window[-3:]) <= set(following)
+
+
+@pytest.mark.parametrize("schedule", [s for s in SCHEDULES if s != "batched"])
+def test_a_closed_loop_in_one_window_begins_at_every_frame_in_turn(schedule):
+    closed = WindowSettings(16, 4, schedule, closed_loop=True)
+    runs = [windows_for_step(closed, 8, step) for step in range(8)]
+    # step_phase times 8 frames
+    assert [window[0] for (window,) in runs] == [0, 4, 2, 6, 1, 5, 3, 7]
+    assert all((b - a) % 8 == 1 for (window,) in runs for a, b in pairwise(window))
+    assert windows_for_step(WindowSettings(16, 0, "batched", closed_loop=True), 8, 1) == [list(range(8))]
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_shifted_windows_hold_each_frame_once_and_none_is_short(closed):
+    for length in (1, 2, 5, 8, 16):
+        chosen = WindowSettings(length, 0, "shifted", closed_loop=closed)
+        for total in range(length + 1, 5 * length + 3):
+            for step in range(2 * length):
+                windows = windows_for_step(chosen, total, step)
+                assert sorted(frame for window in windows for frame in window) == list(range(total))
+                assert all(length / 2 <= len(window) <= length for window in windows)
+                assert all((b - a) % total == 1 for window in windows for a, b in pairwise(window))
+
+
+@pytest.mark.parametrize(("closed", "length", "total"), [(False, 8, 40), (False, 7, 33), (True, 8, 40), (True, 7, 33)])
+def test_borders_of_shifted_windows_visit_every_place(closed, length, total):
+    """Half a window at each end of an open clip is never cut, else a window would be short."""
+    steps = 16
+    first = [
+        {window[0] for window in windows_for_step(WindowSettings(length, 0, "shifted", closed_loop=closed), total, k)}
+        for k in range(steps)
+    ]
+    cuts = [sum(place in starts for starts in first) for place in range(total)]
+    half = (length + 1) // 2
+    inner = cuts if closed else cuts[half : total - half + 1]
+    assert all(0 < count < steps for count in inner)
+
+
+def test_known_shifted_windows():
+    # by hand: first border at step_phase * 4 = 0, 2, 1; at 1 the first and the last window are too short, so 1 + 4 is halved
+    shifted = WindowSettings(4, 0, "shifted")
+    assert windows_for_step(shifted, 10, 0) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert windows_for_step(shifted, 10, 1) == [[0, 1], [2, 3, 4, 5], [6, 7, 8, 9]]
+    assert windows_for_step(shifted, 10, 2) == [[0, 1], [2, 3, 4], [5, 6, 7], [8, 9]]
+    # the ring of 10 in three pieces: borders at 10/3 * (0, 1, 2) and, half a piece on, 10/3 * (0.5, 1.5, 2.5)
+    ring = WindowSettings(4, 0, "shifted", closed_loop=True)
+    assert windows_for_step(ring, 10, 0) == [[0, 1, 2], [3, 4, 5], [6, 7, 8, 9]]
+    assert windows_for_step(ring, 10, 1) == [[1, 2, 3, 4], [5, 6, 7], [8, 9, 0]]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "passes"),
+    [
+        (WindowSettings(16, 4, "shifted"), 1.0),
+        (WindowSettings(16, 4, "shifted", closed_loop=True), 1.0),
+        (WindowSettings(16, 4, "batched"), 1.0),
+        (WindowSettings(16, 4, "standard_uniform"), 16 / 12),
+        (WindowSettings(16, 4, "looped_uniform", closed_loop=True), 16 / 12),
+    ],
+)
+def test_passes_through_the_unet_per_frame_and_step(chosen, passes):
+    """Windows that share 4 of 16 frames advance by 12; what the clip's length leaves over costs up to a window."""
+    total = 240
+    counts = [sum(map(len, windows_for_step(chosen, total, step))) / total for step in range(20)]
+    assert counts == pytest.approx([passes] * 20, abs=0 if passes == 1 else 16 / total)
 
 
 def test_dilated_window_longer_than_the_clip_holds_each_frame_once():
@@ -105,3 +194,8 @@ def test_step_phase_halves_in_order():
 def test_refusals_name_the_value_and_the_cure(wrong, sentence):
     with pytest.raises(ValueError, match=sentence):
         WindowSettings(**wrong).validate()
+
+
+@pytest.mark.parametrize("schedule", WITHOUT_OVERLAP)
+def test_an_overlap_that_is_not_used_is_not_refused(schedule):
+    WindowSettings(4, 4, schedule).validate()
