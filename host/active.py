@@ -1,6 +1,6 @@
 """One motion model in one UNet call: its settings resolved for the frames and feature maps of the call.
 
-Shapes: B = chunks, F = frames of a chunk, C = channels, H, W = size of a feature map.
+Shapes: B = chunks, F = frames of a chunk (of all windows stacked in it), C = channels, H, W = size of a feature map.
 """
 
 from collections.abc import Iterator
@@ -68,7 +68,7 @@ class ActiveMotion:
             if place in guidance.before:
                 x = add_rows(x, guidance.before[place])
         self.ran += 1
-        return module(x, len(self.chunk.frames), self._site_call(place, x))
+        return module(x, self.chunk.length, self._site_call(place, x))
 
     def _site_call(self, place: Place, x: Tensor) -> SiteCall:
         settings, site = self.settings, self.sites[place]
@@ -80,7 +80,11 @@ class ActiveMotion:
         for name, branch in self._branches(site, x):
             branches[name] = (*branches.get(name, ()), branch)
         return SiteCall(
-            self._at(settings.scale, x) * scale, self._at(settings.effect, x) * effect, branches, self._pose(place)
+            scale=self._at(settings.scale, x) * scale,
+            effect=self._at(settings.effect, x) * effect,
+            branches=branches,
+            pose=self._pose(place),
+            views=self.chunk.views,
         )
 
     def _branches(self, site: Site, x: Tensor) -> Iterator[tuple[str, Branch]]:

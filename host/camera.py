@@ -1,6 +1,6 @@
 """CameraCtrl: camera poses that act with a motion model.
 
-Shapes: F = frames of a chunk, C = channels of a level, h, w = size of its feature map.
+Shapes: F = frames of a window, C = channels of a level, h, w = size of its feature map.
 """
 
 import logging
@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 
 from comfy.model_patcher import ModelPatcher
-from torch import Tensor, nn
+from torch import nn
 
 from ..motion_models.call import PoseMerge
 from ..motion_models.camera_file import read_camera_checkpoint
@@ -19,7 +19,7 @@ from ..motion_models.spec import MotionSpec
 from ..temporal.fuse import blend_shares
 from ..temporal.windows import WindowSettings, windows_for_step
 from . import files, patchers
-from .guides import ChunkInfo, Guidance, Place, remembered
+from .guides import ChunkInfo, Features, Guidance, Place, joined, remembered
 from .values import Strength
 
 log = logging.getLogger("zoetrope")
@@ -45,7 +45,7 @@ class CameraGuide:
         """Pose features of the chunk for every motion module that the file has a layer for."""
         if self.strength.off or not isinstance(own, CameraNetwork):
             return Guidance()
-        features = self._features(own, chunk)
+        features = joined([self._features(own, frames, chunk) for frames in chunk.window_frames])
         strengths = []
         for level in features:
             height, width = level.shape[-2:]
@@ -58,21 +58,20 @@ class CameraGuide:
                 poses[site.place, site.index] = PoseMerge(features[level].flatten(2), merge, strengths[level])
         return Guidance(poses=poses)
 
-    def _features(self, own: CameraNetwork, chunk: ChunkInfo) -> tuple[Tensor, ...]:
-        """(F, C, h, w) of each level, from the cache of the run where they still are.
+    def _features(self, own: CameraNetwork, frames: tuple[int, ...], chunk: ChunkInfo) -> Features:
+        """(frames of the window, C, h, w) of each level, from the cache of the run where they still are.
 
-        Poses are relative to the first frame of the chunk, as the authors' clips are and AnimateDiff-Evolved's
+        Poses are relative to the first frame of the window, as the authors' clips are and AnimateDiff-Evolved's
         windows: a camera far from the origin is nothing the encoder has seen.
         """
         height, width = chunk.x.shape[-2:]
 
-        def encode() -> tuple[Tensor, ...]:
-            poses = poses_at(self.poses, chunk.frames)
+        def encode() -> Features:
+            poses = poses_at(self.poses, frames)
             rays = pluecker_rays(poses, height * PATCH, width * PATCH, device=chunk.x.device)
-            spans = spans_of(len(chunk.frames), own.spec.max_frames)
-            return own.encode(rays.to(chunk.base.get_dtype_inference()), spans)
+            return own.encode(rays.to(chunk.base.get_dtype_inference()), spans_of(len(frames), own.spec.max_frames))
 
-        return remembered(chunk.cache, (chunk.frames, height, width), encode)
+        return remembered(chunk.cache, (frames, height, width), encode)
 
 
 def spans_of(frames: int, limit: int) -> list[Span]:

@@ -1,6 +1,6 @@
 """AnimateLCM-I2V: features of a condition image that enter motion modules.
 
-Shapes: F = frames of a chunk, N = images, C = channels of a level, h, w = size of its feature map.
+Shapes: N = images, C = channels of a level, h, w = size of its feature map.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from ..motion_models.image_encoder import ImageEncoder
 from ..motion_models.network import MotionNetwork
 from ..temporal.hints import hint_indexes
 from .condition_image import encode_image, for_unet, require_node
-from .guides import ChunkInfo, Features, Guidance, Place, remembered
+from .guides import ChunkInfo, Features, Guidance, Place, joined, remembered
 from .motion import MotionModel
 
 
@@ -37,23 +37,25 @@ class ImageReferenceGuide:
     def prepare(self, network: MotionNetwork, own: nn.Module | None, chunk: ChunkInfo) -> Guidance:
         """Features for the second block of each level on the way down.
 
-        Frames are numbered from the start of the chunk, as the motion modules number them.
+        Frames are numbered from the start of the window, as the motion modules number them.
         """
         encoder = network.image_encoder
         if encoder is None:
             return Guidance()
         places: list[Place] = [("input", 3 * level + 2) for level in range(len(encoder.widths))]
-        return Guidance(before=dict(zip(places, self._features(encoder, chunk), strict=True)))
+        # One image gives one set per window length, for all windows; with an image per frame each has its own.
+        windows = chunk.window_frames if self.latent.shape[0] > 1 else chunk.window_frames[:1]
+        features = joined([self._features(encoder, frames, chunk) for frames in windows])
+        return Guidance(before=dict(zip(places, features, strict=True)))
 
-    def _features(self, encoder: ImageEncoder, chunk: ChunkInfo) -> Features:
-        """(F, C, h, w) of each level, from the cache of the run where they still are."""
+    def _features(self, encoder: ImageEncoder, frames: tuple[int, ...], chunk: ChunkInfo) -> Features:
+        """(frames of the window, C, h, w) of each level, from the cache of the run where they still are."""
         images = self.latent.shape[0]
-        # One image gives one set per window length; with an image per frame each window has its own.
-        rows = hint_indexes("hold", chunk.frames, images, chunk.total)
+        rows = hint_indexes("hold", frames, images, chunk.total)
 
         def encode() -> Features:
             chosen = self.latent if images == 1 else self.latent[rows]
-            return encoder(for_unet(chosen, chunk.x, chunk.base), len(chunk.frames), self.drift)
+            return encoder(for_unet(chosen, chunk.x, chunk.base), len(frames), self.drift)
 
         return remembered(chunk.cache, (tuple(rows), chunk.x.shape[-2:]), encode)
 

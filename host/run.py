@@ -18,13 +18,23 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from . import advice, betas, memory, norms
+from . import advice, betas, live_preview, memory, norms
 from .active import CACHE_KEY, active_motions
 from .control import install as install_control
-from .frames import RUN_KEY, chunk_frames, frames_at_once, frames_per_chunk, total_frames
+from .frames import (
+    RUN_KEY,
+    StagedHandler,
+    chunk_frames,
+    frames_at_once,
+    frames_per_chunk,
+    total_frames,
+    windows_per_chunk,
+)
 from .guides import ChunkInfo
+from .prompts import install as install_prompts
 from .settings import KEY, MotionSettings, settings_of
 from .sites import motion_sites
+from .views import frames_in_view, views_at
 
 log = logging.getLogger("zoetrope")
 
@@ -35,14 +45,16 @@ def install(model: ModelPatcher) -> None:
     """Put our wrappers on ``model`` (a clone owned by the caller), once, however often it is called."""
     wrappers = {
         WrappersMP.OUTER_SAMPLE: start_run,
-        WrappersMP.PREPARE_SAMPLING: memory.count_motion,
         WrappersMP.APPLY_MODEL: apply_model,
     }
     for kind, function in wrappers.items():
         model.remove_wrappers_with_key(kind, KEY)
         model.add_wrapper_with_key(kind, KEY, function)
+    memory.install(model)
     betas.install(model)
     install_control(model)
+    install_prompts(model)
+    live_preview.install(model)
 
 
 def start_run(executor, noise: Tensor, *args, **kwargs):
@@ -64,21 +76,30 @@ def start_run(executor, noise: Tensor, *args, **kwargs):
             continue
         if frames == 1:
             log.info("Motion model '%s' is bypassed: the latent has one frame (batch_size 1).", settings.name)
-        _check_positions(settings, frames, guider.model_options.get("context_handler"))
+        _check_positions(guider.model_patcher, settings, frames, guider.model_options.get("context_handler"))
     advice.warn(guider, frames, *args, **kwargs)
     return executor(noise, *args, **kwargs)
 
 
-def _check_positions(settings: MotionSettings, frames: int, handler: object) -> None:
-    limit, (together, anchor) = settings.spec.max_frames, frames_at_once(handler, frames)
-    if together > limit:
+def _check_positions(model: ModelPatcher, settings: MotionSettings, frames: int, handler: object) -> None:
+    limit, (sampled, anchor) = settings.spec.max_frames, frames_at_once(handler, frames)
+    together = frames_in_view(model, sampled)
+    if together <= limit:
+        return
+    cure = f"add Context Windows with context_length at most {limit}"
+    if together < sampled:
+        cure = f"set the view_length of View Windows to at most {limit}"
+    elif isinstance(handler, StagedHandler) and sampled == frames:
+        cure = (
+            f"Context Windows need a context_length of at most {limit} and must cover start_percent 0 to end_percent 1"
+        )
+    elif sampled - anchor < frames:
         cure = f"set the context_length of Context Windows to at most {limit - anchor}"
         cure += " or switch its causal_window_fix off" if anchor else ""
-        windowed = together - anchor < frames
-        raise ValueError(
-            f"Motion model '{settings.name}' has positions for {limit} frames, but {together} would be sampled "
-            f"together; {cure if windowed else f'add Context Windows with context_length at most {limit}'}."
-        )
+    raise ValueError(
+        f"Motion model '{settings.name}' has positions for {limit} frames, but {together} would be sampled together; "
+        f"{cure}."
+    )
 
 
 def apply_model(
@@ -86,7 +107,7 @@ def apply_model(
 ):
     """APPLY_MODEL wrapper: one UNet call with this run's motion models."""
     options = transformer_options or {}
-    call = MotionCall(executor.class_obj, x, options)
+    call = MotionCall(executor.class_obj, x, t, options)
     if not call.active:
         return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
     with ExitStack() as stack:
@@ -103,34 +124,39 @@ class MotionCall:
 
     Args:
         base: the model about to run, on its own device.
-        x: (chunks * frames, C, H, W) noisy latents.
+        x: (chunks * windows * frames, C, H, W) noisy latents.
+        t: (chunks * windows * frames,) sigmas.
         options: the call's transformer_options; read only.
     """
 
-    def __init__(self, base: BaseModel, x: Tensor, options: dict):
+    def __init__(self, base: BaseModel, x: Tensor, t: Tensor, options: dict):
         self.unet = base.diffusion_model
-        self.frames = frames_per_chunk(options, x.shape[0])
-        self.active = [] if self.frames == 1 else active_motions(base, options, self._chunk(base, x, options))
+        chunk = self._chunk(base, x, t, options)
+        self.frames = chunk.length
+        self.active = [] if self.frames == 1 else active_motions(base, options, chunk)
         if self.frames == 1:
-            self._check_not_split(base, options)
+            self._check_not_split(base, options, chunk)
         self.sites = {id(layer): place for place, layer in motion_sites(self.unet).items()} if self.active else {}
         self.unet_ran = False
         self.others = options.get("patches", {})
 
-    def _chunk(self, base: BaseModel, x: Tensor, options: dict) -> ChunkInfo:
-        frames = chunk_frames(options)
-        known = frames is not None and len(frames) == self.frames
+    def _chunk(self, base: BaseModel, x: Tensor, t: Tensor, options: dict) -> ChunkInfo:
+        rows, frames = frames_per_chunk(options, x.shape[0]), chunk_frames(options)
+        known = frames is not None and len(frames) == rows
+        windows, total = windows_per_chunk(options) if known else 1, total_frames(options) or rows
         return ChunkInfo(
-            frames=frames if frames is not None and known else tuple(range(self.frames)),
-            total=total_frames(options) or self.frames,
-            chunks=x.shape[0] // self.frames,
+            frames=frames if frames is not None and known else tuple(range(rows)),
+            total=total,
+            chunks=x.shape[0] // rows,
             x=x,
             base=base,
             cache=options.get(CACHE_KEY, {}),
+            windows=windows,
+            views=views_at(base.current_patcher, rows // windows, total, t, options),
         )
 
-    def _check_not_split(self, base: BaseModel, options: dict) -> None:
-        if options.get(RUN_KEY, 1) == 1 or len(chunk_frames(options) or ()) == 1:
+    def _check_not_split(self, base: BaseModel, options: dict, chunk: ChunkInfo) -> None:
+        if options.get(RUN_KEY, 1) == 1 or len(chunk_frames(options) or ()) == chunk.windows:
             return
         if any(not s.effect.off and s.range.at(base, options) for s in settings_of(base.current_patcher)):
             raise RuntimeError(

@@ -1,13 +1,16 @@
 """How one motion module acts in one UNet call: numbers, or tensors over frames and pixels.
 
-Shape letters: B = chunks (conditionings in one call), F = frames, C = channels, P = pixels of the module's feature map,
-N = B * P sequences over time. A value over time is (F, 1), one over time and pixels (F, P).
+Shape letters: B = chunks (conditionings in one call), W = windows stacked in a chunk, F = frames of a window,
+R = W * F rows of a chunk, C = channels, P = pixels of the module's feature map, N = B * W * P sequences over time.
+A value over time is (R, 1), one over time and pixels (R, P).
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor
+
+from .views import ViewGroup
 
 Value = float | Tensor
 Layer = Callable[[Tensor], Tensor]
@@ -20,7 +23,7 @@ class Branch:
     Attributes:
         down: layer from the input's width to the rank.
         up: layer from the rank to the output's width, or to ``rows`` of it.
-        strength: factor; a tensor is (F, P or 1), or (N or 1, F, 1) within `SiteCall.for_sequences`.
+        strength: factor; a tensor is (R, P or 1), or (N or 1, F, 1) within `SiteCall.for_sequences`.
         rows: (first, number of) output channels that change; None is all.
         factor: of the pair itself, whatever the strength.
     """
@@ -46,7 +49,7 @@ class PoseMerge:
     """Camera features that enter the first temporal attention: h + strength * merge(h + pose).
 
     Attributes:
-        pose: (F, C, P), or (P, F, C) within `SiteCall.for_sequences`.
+        pose: (R, C, P), or (W * P, F, C) within `SiteCall.for_sequences`.
         merge: layer from C to C.
         strength: as in `Branch`.
 
@@ -73,12 +76,14 @@ class SiteCall:
         effect: blend of a module's input (0) and output (1).
         branches: low-rank terms by layer, such as ``attentions.0.to_qkv`` or ``feed_forward.expand``.
         pose: camera features for attention 0.
+        views: pieces in which the F frames attend; none is all of them at once.
     """
 
     scale: Value = 1.0
     effect: Value = 1.0
     branches: Mapping[str, tuple[Branch, ...]] = field(default_factory=dict)
     pose: PoseMerge | None = None
+    views: tuple[ViewGroup, ...] = ()
 
     def of_pixels(self, pixels: slice) -> "SiteCall":
         """The same for some of the pixels."""
@@ -86,18 +91,46 @@ class SiteCall:
         def cut(value: Value) -> Value:
             return value[:, pixels] if isinstance(value, Tensor) and value.shape[1] > 1 else value
 
-        return self._map(cut, lambda pose: pose[..., pixels])
+        return self.mapped(cut, lambda pose: pose[..., pixels])
 
-    def for_sequences(self, chunks: int) -> "SiteCall":
-        """The same with values of shape (N or 1, F, 1) and a pose of (P, F, C), to act on (N, F, C) tensors."""
+    def for_sequences(self, clips: int, frames: int, pixels: int) -> "SiteCall":
+        """The same with values of shape (N or 1, F, 1) and a pose of (W * P, F, C), to act on (N, F, C) tensors.
+
+        Args:
+            clips: B * W.
+            frames: F.
+            pixels: P.
+        """
 
         def arrange(value: Value) -> Value:
             if not isinstance(value, Tensor):
                 return value
-            rows = value.t().unsqueeze(-1)
-            return rows if rows.shape[0] == 1 else rows.repeat(chunks, 1, 1)
+            windows = value.unflatten(0, (-1, frames)).transpose(1, 2)
+            if windows.shape[:2] == (1, 1):
+                return windows.unsqueeze(-1).flatten(0, 1)
+            rows = windows.expand(-1, pixels, -1).flatten(0, 1).unsqueeze(-1)
+            return rows.repeat(clips // windows.shape[0], 1, 1)
 
-        return self._map(arrange, lambda pose: pose.permute(2, 0, 1))
+        def arrange_pose(pose: Tensor) -> Tensor:
+            return pose.unflatten(0, (-1, frames)).permute(0, 3, 1, 2).flatten(0, 1)
+
+        return self.mapped(arrange, arrange_pose)
+
+    def in_views(self, group: ViewGroup, sequences: int) -> "SiteCall":
+        """The same for the views of a group, (N * V, L, C) tensors.
+
+        Args:
+            group: the views.
+            sequences: N.
+        """
+
+        def cut(value: Value) -> Value:
+            if not isinstance(value, Tensor):
+                return value
+            chosen = group.cut(value)
+            return chosen if value.shape[0] == sequences else chosen.repeat(sequences, 1, 1)
+
+        return self.mapped(cut, group.cut)
 
     def run(self, name: str, layer: Layer, x: Tensor) -> Tensor:
         """Output of the linear layer ``name`` with its low-rank terms."""
@@ -106,7 +139,8 @@ class SiteCall:
             branch.add_to(out, x)
         return out
 
-    def _map(self, change: Callable[[Value], Value], change_pose: Callable[[Tensor], Tensor]) -> "SiteCall":
+    def mapped(self, change: Callable[[Value], Value], change_pose: Callable[[Tensor], Tensor]) -> "SiteCall":
+        """The same with other values and another pose; what is no value stays."""
         changed: dict[int, Value] = {}
 
         def once(value: Value) -> Value:
@@ -115,7 +149,8 @@ class SiteCall:
                 changed[id(value)] = change(value)
             return changed[id(value)]
 
-        return SiteCall(
+        return replace(
+            self,
             scale=once(self.scale),
             effect=once(self.effect),
             branches={

@@ -1,7 +1,7 @@
 """Motion modules: transformers over time that follow blocks of an image UNet.
 
-Shape letters: B = chunks (conditionings in one call), F = frames, C = channels, H and W = latent height and width,
-P = H * W pixels, N = sequences over time.
+Shape letters: B = clips (windows of all conditionings in one call), F = frames, C = channels, H and W = latent height
+and width, P = H * W pixels, N = B * P sequences over time.
 """
 
 import math
@@ -18,6 +18,7 @@ from .call import AS_TRAINED, SiteCall
 from .feed_forward import EXPANSION, FeedForward
 from .image_encoder import ImageEncoder
 from .spec import GROUPS, MotionSpec, Place
+from .views import longest
 
 # CUDA allows 65,535 blocks along y and z of a launch, and attention kernels put batch * heads there:
 # more fails with "invalid configuration argument". Clips of 512 x 512 pixels with CFG already reach 65,536.
@@ -36,9 +37,9 @@ def sequences_per_pass(frames: int, channels: int, heads: int, on_cpu: bool = Fa
     """How many sequences go through the transformer at once.
 
     Args:
-        frames: F.
+        frames: F, or those of all its views.
         channels: C.
-        heads: attention heads.
+        heads: attention heads, times the views that are in the batch at once.
         on_cpu: the tensors are on the CPU.
 
     Returns:
@@ -100,12 +101,13 @@ class MotionModule(nn.Module):
         self.proj_out = operations.Linear(channels, channels, device=device, dtype=dtype)
 
     def forward(self, x: Tensor, frames: int, call: SiteCall = AS_TRAINED) -> Tensor:
-        """Let the frames of each chunk see each other.
+        """Let the frames of each clip see each other.
 
         Args:
-            x: (B * F, C, H, W), all frames of one chunk, then the next; any memory format, which is kept.
-            frames: F, of one chunk.
-            call: how the module acts; values of (F, P or 1) or numbers. An effect of the number 0 returns ``x`` itself.
+            x: (B * F, C, H, W), all frames of one clip, then the next; any memory format, which is kept.
+            frames: F, of one clip.
+            call: how the module acts; values of (R, P or 1) or numbers, where R rows are those of one clip, or of
+                several that are the windows of a chunk. An effect of the number 0 returns ``x`` itself.
 
         Returns:
             (B * F, C, H, W).
@@ -115,11 +117,13 @@ class MotionModule(nn.Module):
         """
         if not isinstance(call.effect, Tensor) and call.effect == 0:
             return x
-        self._check(x.shape[0], frames)
+        self._check(x.shape[0], frames, longest(call.views, frames))
         batch, channels, height, width = x.shape
         clips = (batch // frames, frames, channels, height * width)
         pixels, normed = x.reshape(clips), self._normed(x, frames).reshape(clips)  # views, in channels-last too
-        limit = self.max_sequences or sequences_per_pass(frames, channels, self.heads, x.is_cpu)
+        rows = max([frames, *(len(group.frames) for group in call.views)])
+        heads = self.heads * max([1, *(group.count for group in call.views)])
+        limit = self.max_sequences or sequences_per_pass(rows, channels, heads, x.is_cpu)
         passes = math.ceil(clips[-1] / max(1, limit // clips[0]))
         if passes == 1:
             return self._animate(pixels, normed, call).reshape(x.shape)
@@ -130,32 +134,46 @@ class MotionModule(nn.Module):
         return animated.reshape(x.shape)
 
     def _normed(self, x: Tensor, frames: int) -> Tensor:
-        """GroupNorm over each frame, or over all frames of a chunk where the family was trained so."""
+        """GroupNorm over each frame, or over all frames of a clip where the family was trained so."""
         if not self.norm_across_frames:
             return self.norm(x)
         clip = self.norm(rearrange(x, "(b f) c h w -> b c (f h) w", f=frames))
         return rearrange(clip, "b c (f h) w -> (b f) c h w", f=frames)
 
     def _animate(self, pixels: Tensor, normed: Tensor, call: SiteCall) -> Tensor:
-        """Some pixels of all chunks: the layout changes once on the way in, and once in the sum on the way out."""
-        chunks = pixels.shape[0]
-        inner = call.for_sequences(chunks)
-        # With one chunk the rearranged tensor is a view, which a linear layer would multiply pixel by pixel.
+        """Some pixels of all clips: the layout changes once on the way in, and once in the sum on the way out."""
+        clips, frames, _, count = pixels.shape
+        inner = call.for_sequences(clips, frames, count)
+        # With one clip the rearranged tensor is a view, which a linear layer would multiply pixel by pixel.
         x = inner.run("proj_in", self.proj_in, rearrange(normed, "b f c p -> (b p) f c").contiguous())
-        for attention in self.attentions:
-            x = attention(x, inner)
-            if inner.pose is not None:
-                inner = replace(inner, pose=None)  # only the first attention was trained with poses
+        x = self._attend_in_views(x, inner) if inner.views else self._attend(x, inner)
         x = inner.run("proj_out", self.proj_out, self.feed_forward(x, inner))
-        x = rearrange(x, "(b p) f c -> b f c p", b=chunks)
+        x = rearrange(x, "(b p) f c -> b f c p", b=clips)
         if isinstance(call.effect, Tensor):
-            return pixels + x * call.effect.unsqueeze(1)
+            effect = call.effect.unflatten(0, (-1, frames)).unsqueeze(2)  # (windows of a chunk, F, 1, P or 1)
+            return pixels + (x.unflatten(0, (-1, len(effect))) * effect).flatten(0, 1)
         return torch.add(pixels, x, alpha=call.effect)
 
-    def _check(self, batch: int, frames: int) -> None:
-        if frames > self.max_frames:
+    def _attend(self, x: Tensor, call: SiteCall) -> Tensor:
+        """All attentions, one after the other."""
+        for attention in self.attentions:
+            x = attention(x, call)
+            if call.pose is not None:
+                call = replace(call, pose=None)  # only the first attention was trained with poses
+        return x
+
+    def _attend_in_views(self, x: Tensor, call: SiteCall) -> Tensor:
+        """All attentions on each view, then the blend of the views."""
+        blended = None
+        for group in call.views:
+            parts = self._attend(group.cut(x), call.in_views(group, x.shape[0]))
+            blended = group.blend(parts, blended)
+        return x if blended is None else blended
+
+    def _check(self, batch: int, frames: int, together: int) -> None:
+        if together > self.max_frames:
             raise ValueError(
-                f"This motion module takes at most {self.max_frames} frames at once and got {frames}; "
+                f"This motion module takes at most {self.max_frames} frames at once and got {together}; "
                 f"add Context Windows with a context_length of at most {self.max_frames}."
             )
         if batch % frames:

@@ -12,6 +12,7 @@ import math
 import pytest
 import torch
 from diffusers import MotionAdapter
+from diffusers.models.attention import FreeNoiseTransformerBlock
 from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
 from diffusers_unets import PerFrameNorm
 from einops import rearrange
@@ -22,6 +23,9 @@ from zoetrope.motion_models.call import SiteCall
 from zoetrope.motion_models.checkpoint import read_motion_checkpoint
 from zoetrope.motion_models.network import MotionNetwork
 from zoetrope.motion_models.positions import sinusoidal_positions
+from zoetrope.motion_models.views import view_groups
+from zoetrope.temporal.fuse import blend_shares
+from zoetrope.temporal.windows import WindowSettings, windows_for_step
 
 FAMILIES = {
     "v1": {"positions": 24},
@@ -219,3 +223,32 @@ def test_sinusoidal_positions_are_diffusers_table():
         8, 8, 64, positional_embeddings="sinusoidal", num_positional_embeddings=32, activation_fn="geglu"
     )
     assert torch.equal(transformer.transformer_blocks[0].pos_embed.pe, sinusoidal_positions(32, 64))
+
+
+@pytest.mark.parametrize("fuse", ["pyramid", "flat"])
+def test_views_against_diffusers_freenoise(fuse, wide_module, relative_error):
+    """FreeNoise's window attention: views of 16 frames, every 12 frames, over a clip longer than the positions.
+
+    The clip ends with a view: what diffusers does with a shorter last one is a mistake of its own.
+    """
+    ours, theirs = wide_module(320, 32)
+    theirs.norm = PerFrameNorm(theirs.norm)
+    block = FreeNoiseTransformerBlock(
+        *(320, 8, 40),
+        activation_fn="geglu",
+        double_self_attention=True,
+        positional_embeddings="sinusoidal",
+        num_positional_embeddings=32,
+        context_length=16,
+        context_stride=12,
+        weighting_scheme=fuse,
+    )
+    block.load_state_dict(theirs.transformer_blocks[0].state_dict())
+    theirs.transformer_blocks[0] = block.eval().requires_grad_(False)
+    frames, settings = 40, WindowSettings(16, 4, "standard_static", fuse)
+    windows = windows_for_step(settings, frames, 0)
+    views = view_groups(windows, blend_shares(settings, windows, frames), torch.device("cpu"))
+    x = frames_of(2, frames, 4, 3, 320)
+    reference = "diffusers FreeNoise block, true width"
+    error = relative_error("v3", reference, change(ours, x, call=SiteCall(views=views)), diffusers_change(theirs, x))
+    assert error < 2e-6

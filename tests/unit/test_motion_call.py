@@ -69,7 +69,7 @@ def test_scale_by_frame_scales_the_keys_of_that_frame():
     x = random(3, FRAMES, CHANNELS, seed=1)
     values = torch.ones(FRAMES, 1)
     values[2] = 0.0
-    out = attention(x, SiteCall(scale=values).for_sequences(1))
+    out = attention(x, SiteCall(scale=values).for_sequences(1, FRAMES, 3))
     h = attention.norm(x) + attention.positions[:, :FRAMES]
     q, k, v = attention.to_qkv(h).view(3, FRAMES, 3, attention.heads, -1).permute(2, 0, 3, 1, 4)
     k = k.clone()
