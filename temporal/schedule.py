@@ -4,43 +4,22 @@
 """
 
 import math
-from bisect import bisect_right
-from collections.abc import Callable
 from dataclasses import dataclass
+
+from .keys import EASINGS, OUTSIDE, FrameKey, blends, outside, read_frame
 
 EXAMPLE = "0: 1.0, 16: 0.2 ease_in_out, -1: 0"
 
-# How far the value has moved (0 to 1) when the fraction u of the way between two keys has passed.
-EASINGS: dict[str, Callable[[float], float]] = {
-    "linear": lambda u: u,
-    "ease_in": lambda u: u * u,
-    "ease_out": lambda u: 1 - (1 - u) ** 2,
-    "ease_in_out": lambda u: (1 - math.cos(math.pi * u)) / 2,
-    "hold": lambda u: 0.0,
-}
-
 
 @dataclass(frozen=True)
-class ValueKey:
+class ValueKey(FrameKey):
     """One key of a schedule.
 
     Attributes:
-        at: frame number (negative counts from the end, -1 is the last frame), or position in the clip from 0 to 1.
-        is_position: whether ``at`` is a position.
         value: value at the key.
-        easing: one of EASINGS, the way from this key to the next.
     """
 
-    at: float
-    is_position: bool
     value: float
-    easing: str = "linear"
-
-    def frame(self, total_frames: int) -> float:
-        """Frame number of the key in a clip; between frames for a position, outside the clip where it says so."""
-        if self.is_position:
-            return self.at * (total_frames - 1)
-        return self.at if self.at >= 0 else total_frames + self.at
 
 
 @dataclass(frozen=True)
@@ -59,9 +38,11 @@ class ValueSchedule:
             One value per frame: interpolated between neighbouring keys by the earlier key's easing, the first
             key's value before it and the last key's after it. Of two keys at one frame the later written counts.
         """
-        placed = {key.frame(total_frames): key for key in self.keys}
-        frames = sorted(placed)
-        return [_value_at(frame, frames, [placed[f] for f in frames]) for frame in range(total_frames)]
+        values = [key.value for key in self.keys]
+        return [
+            values[blend.first] + (values[blend.second] - values[blend.first]) * blend.share
+            for blend in blends(self.keys, total_frames)
+        ]
 
     @property
     def numbered_frames(self) -> int:
@@ -71,17 +52,6 @@ class ValueSchedule:
     def is_always(self, value: float) -> bool:
         """Whether every frame of every clip has this value."""
         return all(key.value == value for key in self.keys)
-
-
-def _value_at(frame: int, key_frames: list[float], keys: list[ValueKey]) -> float:
-    after = bisect_right(key_frames, frame)
-    if after == 0:
-        return keys[0].value
-    start = keys[after - 1]
-    if after == len(keys):
-        return start.value
-    passed = (frame - key_frames[after - 1]) / (key_frames[after] - key_frames[after - 1])
-    return start.value + (keys[after].value - start.value) * EASINGS[start.easing](passed)
 
 
 def parse_value_schedule(text: str) -> ValueSchedule:
@@ -117,16 +87,15 @@ def _parse_key(piece: str) -> ValueKey:
     easing = words[1] if len(words) == 2 else "linear"
     if easing not in EASINGS:
         raise _unreadable(piece, f"has the unknown easing '{easing}' (known: {', '.join(EASINGS)})")
-    is_position = "." in where
     try:
-        at, value = float(where) if is_position else int(where), float(words[0])
+        (at, is_position), value = read_frame(where), float(words[0])
     except ValueError:
         raise _unreadable(piece, "needs a frame number before the colon and a number after it") from None
-    if is_position and not 0 <= at <= 1:
-        raise _unreadable(piece, "has a position outside 0.0 to 1.0 (frame numbers are written without a point)")
+    if outside(at, is_position):
+        raise _unreadable(piece, OUTSIDE)
     if not math.isfinite(value):
         raise _unreadable(piece, "needs a finite value")
-    return ValueKey(at, is_position, value, easing)
+    return ValueKey(at, is_position, easing, value)
 
 
 def _unreadable(piece: str, why: str) -> ValueError:
