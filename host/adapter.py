@@ -1,40 +1,19 @@
 """The domain adapter of AnimateDiff v3: a LoRA of the image layers, constant or changing with the sampling steps."""
 
 import re
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass
 
 import comfy.lora
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrappersMP
 from comfy.weight_adapter.lora import LoRAAdapter
-from torch import Tensor, nn
 
-from ..motion_models.call import Branch
-from ..motion_models.lora import LoraPair
-from ..motion_models.low_rank import LowRankNetwork
 from ..motion_models.state import tensors, unwrap
 from . import files
-from .lora import low_rank_patcher
+from .beside import apply_patches
 from .ranges import SamplingRange
+from .values import Strength
 
-KEY = "zoetrope_adapter"
 FOLDERS = ("loras", files.MOTION_MODELS)
 LAYER = re.compile(r"attentions\.\d+\.transformer_blocks\.\d+\.attn[12]\.processor\.to_\w+_lora\.")
-
-
-@dataclass(frozen=True)
-class RunAdapter:
-    """A domain adapter whose strength changes with the steps.
-
-    Attributes:
-        strength: factor of the learnt change.
-        range: factor over the sampling steps.
-    """
-
-    strength: float
-    range: SamplingRange
 
 
 def names() -> list[str]:
@@ -61,19 +40,7 @@ def apply_domain_adapter(model: ModelPatcher, name: str, strength: float, acts: 
     Raises:
         ValueError: the file is missing or no domain adapter, or does not fit this MODEL.
     """
-    pairs = _read(model, name)
-    adapted = model.clone()
-    if strength == 0:
-        return adapted
-    if acts.always:
-        adapted.add_patches(pairs, strength)
-        return adapted
-    applied = adapted.get_additional_models_with_key(KEY)
-    adapted.set_additional_models(KEY, [*applied, low_rank_patcher([_low_rank(pairs)])])
-    adapted.set_attachments(KEY, (*(adapted.get_attachment(KEY) or ()), RunAdapter(strength, acts)))
-    adapted.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, KEY)
-    adapted.add_wrapper_with_key(WrappersMP.APPLY_MODEL, KEY, _apply_model)
-    return adapted
+    return apply_patches(model, name, _read(model, name), Strength(strength), acts)
 
 
 def _read(model: ModelPatcher, name: str) -> dict[str, LoRAAdapter]:
@@ -100,33 +67,3 @@ def _read(model: ModelPatcher, name: str) -> dict[str, LoRAAdapter]:
             "for SD1.5 checkpoints."
         )
     return fitting
-
-
-def _low_rank(pairs: dict[str, LoRAAdapter]) -> list[LoraPair]:
-    found = []
-    for key, pair in pairs.items():
-        up, down, alpha, *_ = pair.weights
-        found.append(LoraPair(key, None, up, down, None if alpha is None else float(alpha)))
-    return found
-
-
-def _apply_model(executor, x: Tensor, t: Tensor, *args, **kwargs):
-    """APPLY_MODEL wrapper: the adapters due at this step add their terms to the layers they belong to."""
-    base = executor.class_obj
-    options = kwargs.get("transformer_options") or (args[3] if len(args) > 3 else None) or {}
-    patcher = base.current_patcher
-    networks = [model.model for model in patcher.get_additional_models_with_key(KEY)]
-    with ExitStack() as stack:
-        for run, network in zip(patcher.get_attachment(KEY), networks, strict=True):
-            if strength := run.strength * run.range.at(base, options):
-                _add_terms(stack, base, network, strength)
-        return executor(x, t, *args, **kwargs)
-
-
-def _add_terms(stack: ExitStack, base: nn.Module, network: LowRankNetwork, strength: float) -> None:
-    for layer, branch in network.branches(0, strength):
-        stack.callback(base.get_submodule(layer).register_forward_hook(_term(branch)).remove)
-
-
-def _term(branch: Branch) -> Callable[[nn.Module, tuple[Tensor], Tensor], None]:
-    return lambda _layer, args, out: branch.add_to(out, args[0])

@@ -8,6 +8,7 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ..temporal.schedule import ValueSchedule
+from ..temporal.values import FrameValues
 from .frame_control import AnyControl, ControlSpec, FrameControl, picks_hints
 
 KEY = "zoetrope_control"
@@ -72,7 +73,7 @@ def apply_per_frame(
     image: Tensor,
     strength: float,
     percents: tuple[float, float],
-    schedule: ValueSchedule,
+    schedule: FrameValues,
     vae=None,
 ) -> list[Conditioning]:
     """Add a ControlNet whose strength changes from frame to frame.
@@ -81,9 +82,9 @@ def apply_per_frame(
         conditionings: usually positive and negative; entries with the same earlier control share one new object.
         control_net: as loaded; not changed.
         image: (hints, H, W, 3) hint images in 0..1, kept by reference.
-        strength: strength at frames where the schedule says 1; zero throughout returns the same conditionings.
+        strength: strength at frames where the values are 1; zero throughout returns the same conditionings.
         percents: start and end position in the training noise schedule, 0 to 1.
-        schedule: factor of the strength per frame.
+        schedule: factor of the strength per frame, a schedule or other values.
         vae: for ControlNets that need their hints encoded.
 
     Raises:
@@ -91,9 +92,9 @@ def apply_per_frame(
     """
     if control_net is None:
         raise ValueError("control_net is empty: the loaded file is not a ControlNet that ComfyUI knows; load another.")
-    if strength == 0 or schedule.is_always(0.0):
+    if strength == 0 or _is_always(schedule, 0.0):
         return list(conditionings)
-    spec = ControlSpec(None if schedule.is_always(1.0) else schedule)
+    spec = ControlSpec(None if _is_always(schedule, 1.0) else schedule)
     applied: dict[AnyControl, FrameControl] = {}
 
     def with_control(options: dict) -> dict:
@@ -105,3 +106,8 @@ def apply_per_frame(
         return {**options, "control": applied[previous], "control_apply_to_uncond": False}
 
     return [[[prompt, with_control(options)] for prompt, options in entries] for entries in conditionings]
+
+
+def _is_always(values: FrameValues, number: float) -> bool:
+    """Whether values are known to be one number whatever the clip's length."""
+    return isinstance(values, ValueSchedule) and values.is_always(number)

@@ -17,7 +17,7 @@ from comfy.controlnet import ControlBase
 from torch import Tensor
 
 from ..temporal.hints import hint_indexes
-from ..temporal.schedule import ValueSchedule
+from ..temporal.values import FrameValues
 from .frames import chunk_frames, total_frames
 
 log = logging.getLogger("zoetrope")
@@ -35,7 +35,7 @@ class ControlSpec:
         missing_hints: one of temporal.hints.HINT_POLICIES, for clips longer than the hints.
     """
 
-    schedule: ValueSchedule | None = None
+    schedule: FrameValues | None = None
     missing_hints: str = "hold"
 
 

@@ -6,13 +6,13 @@ Shape letters: O = outputs and I = inputs of a linear layer, R = rank.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 from .call import Branch, Value
-from .lora import LoraPair
+from .lora import Convolution, LoraPair
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class LowRankNetwork(nn.Module):
 
     Args:
         files: pairs of each file.
-        operations: namespace with Linear, such as ``torch.nn`` or ``comfy.ops.manual_cast``.
+        operations: namespace with Linear and Conv2d, such as ``torch.nn`` or ``comfy.ops.manual_cast``.
     """
 
     def __init__(self, files: Iterable[Sequence[LoraPair]], operations: Any = nn) -> None:
@@ -53,7 +53,7 @@ class LowRankNetwork(nn.Module):
 
     def _add(self, pair: LoraPair, operations: Any) -> tuple[int, PairInfo]:
         rank = pair.down.shape[0]
-        self.downs.append(_layer(pair.down, operations))
+        self.downs.append(_layer(pair.down, operations, pair.convolution))
         self.ups.append(_layer(pair.up, operations))
         factor = 1.0 if pair.alpha is None else pair.alpha / rank
         return len(self.downs) - 1, PairInfo(pair.target.removesuffix(".weight"), pair.slice, factor)
@@ -74,7 +74,13 @@ class LowRankNetwork(nn.Module):
             yield info.layer.removeprefix(prefix), branch
 
 
-def _layer(weight: Tensor, operations: Any) -> nn.Module:
-    layer = operations.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta", dtype=weight.dtype)
+def _layer(weight: Tensor, operations: Any, convolution: Convolution | None = None) -> nn.Module:
+    options: dict[str, Any] = {"bias": False, "device": "meta", "dtype": weight.dtype}
+    outputs, inputs, *kernel = weight.shape
+    if kernel:
+        moves = {} if convolution is None else asdict(convolution)
+        layer = operations.Conv2d(inputs, outputs, tuple(kernel), **moves, **options)
+    else:
+        layer = operations.Linear(inputs, outputs, **options)
     layer.weight = nn.Parameter(weight.detach(), requires_grad=False)
     return layer

@@ -4,7 +4,8 @@ from comfy_api.latest import io
 
 from ..host.control import apply_per_frame
 from ..temporal.schedule import EXAMPLE, parse_value_schedule
-from .widgets import percent_inputs
+from ..temporal.values import FrameValues, Product, values_of
+from .widgets import frame_values_input, percent_inputs
 
 
 class ApplyControlNetPerFrame(io.ComfyNode):
@@ -50,6 +51,7 @@ class ApplyControlNetPerFrame(io.ComfyNode):
                     optional=True,
                     tooltip="Only for ControlNets that need their hints encoded; those of SD1.5 and SDXL do not.",
                 ),
+                frame_values_input("the strength, besides the schedule's"),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="Positive prompt with the ControlNet."),
@@ -69,8 +71,11 @@ class ApplyControlNetPerFrame(io.ComfyNode):
         start_percent: float,
         end_percent: float,
         vae=None,
+        frame_values=None,
     ) -> io.NodeOutput:
-        values = parse_value_schedule(schedule)
+        values: FrameValues = parse_value_schedule(schedule)
+        if frame_values is not None:
+            values = Product((values, values_of(frame_values, "frame_values")))
         percents = (start_percent, end_percent)
         return io.NodeOutput(
             *apply_per_frame([positive, negative], control_net, image, strength, percents, values, vae)

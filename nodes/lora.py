@@ -8,9 +8,8 @@ from ..host.adapter import missing as missing_adapter
 from ..host.ranges import sampling_range
 from ..host.values import Strength, as_mask, strength_of
 from .motion import CATEGORY
-from .types import FrameValues
 from .types import MotionLora as MotionLoraType
-from .widgets import keyframes_input, percent_inputs
+from .widgets import frame_values_input, keyframes_input, percent_inputs
 
 
 class MotionLora(io.ComfyNode):
@@ -40,11 +39,7 @@ class MotionLora(io.ComfyNode):
                 MotionLoraType.Input(
                     "previous", optional=True, tooltip="MotionLoRAs to add this one to; they are summed."
                 ),
-                FrameValues.Input(
-                    "frame_values",
-                    optional=True,
-                    tooltip="Factors of the strength, one per frame, from Frame Values; a list of floats will do.",
-                ),
+                frame_values_input("the strength"),
                 io.Mask.Input(
                     "mask",
                     optional=True,

@@ -35,7 +35,18 @@ def keyframes_input(what: str) -> io.Input:
     )
 
 
-def value_input(name: str, low: float, high: float, tooltip: str, optional: bool = True) -> io.Input:
+def frame_values_input(what: str) -> io.Input:
+    """``frame_values``: factors over the frames."""
+    return FrameValues.Input(
+        "frame_values",
+        optional=True,
+        tooltip=f"Factors of {what}, one per frame, from a Frame Values node; a list of floats will do.",
+    )
+
+
+def value_input(
+    name: str, low: float, high: float, tooltip: str, optional: bool = True, default: float = 1.0
+) -> io.Input:
     """A number in the widget; the socket takes a number, FRAME_VALUES, a list of floats or a MASK.
 
     Args:
@@ -44,7 +55,10 @@ def value_input(name: str, low: float, high: float, tooltip: str, optional: bool
         high: largest number of the widget.
         tooltip: what the number does.
         optional: API prompts may leave it out.
+        default: of the widget.
     """
     over = " Connect Frame Values for one value per frame, or a MASK for one per pixel (and frame)."
-    widget = io.Float.Input(name, default=1.0, min=low, max=high, step=0.01, optional=optional, tooltip=tooltip + over)
+    widget = io.Float.Input(
+        name, default=default, min=low, max=high, step=0.01, optional=optional, tooltip=tooltip + over
+    )
     return io.MultiType.Input(widget, types=[FrameValues, io.Mask])

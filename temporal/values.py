@@ -1,9 +1,9 @@
 """One number per frame of a clip whose length is known only when it is sampled."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 
 @runtime_checkable
@@ -31,6 +31,43 @@ class ListedValues:
         return [*self.values[:total_frames], *[self.values[-1]] * held]
 
 
+@dataclass(frozen=True)
+class CurveValues:
+    """Values along a curve that is as long as the clip.
+
+    Attributes:
+        curve: heights of the curve at positions, 0 the first frame and 1 the last.
+        low: value at height 0.
+        high: value at height 1.
+    """
+
+    curve: Callable[[Sequence[float]], Sequence[float]]
+    low: float = 0.0
+    high: float = 1.0
+
+    def at(self, total_frames: int) -> list[float]:
+        """The curve at each frame; a single frame is its start."""
+        last = max(1, total_frames - 1)
+        heights = self.curve([frame / last for frame in range(total_frames)])
+        return [between(self.low, self.high, height) for height in heights]
+
+
+@dataclass(frozen=True)
+class Product:
+    """Values that are multiplied frame by frame."""
+
+    factors: tuple[FrameValues, ...]
+
+    def at(self, total_frames: int) -> list[float]:
+        """The product at each frame."""
+        return [math.prod(values) for values in zip(*(f.at(total_frames) for f in self.factors), strict=True)]
+
+
+def between(low: float, high: float, share: float) -> float:
+    """``low`` at share 0, ``high`` at share 1, exactly."""
+    return low * (1 - share) + high * share
+
+
 def listed(values: Sequence[object]) -> ListedValues:
     """Values of a list.
 
@@ -45,3 +82,20 @@ def listed(values: Sequence[object]) -> ListedValues:
             raise ValueError(f"Value {index} of the values per frame is {value!r}; each must be a finite number.")
         numbers.append(float(value))
     return ListedValues(tuple(numbers))
+
+
+def values_of(value: object, name: str) -> FrameValues:
+    """Values per frame from what a FRAME_VALUES socket gave.
+
+    Args:
+        value: `FrameValues`, or a list of numbers, one per frame.
+        name: of the input, for messages.
+
+    Raises:
+        ValueError: it is something else, or an entry is no finite number.
+    """
+    if isinstance(value, FrameValues):
+        return value
+    if isinstance(value, list | tuple):
+        return listed(cast("Sequence[object]", value))
+    raise ValueError(f"{name} is {value!r}; connect FRAME_VALUES or a list of numbers, one per frame.")

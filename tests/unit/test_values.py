@@ -5,7 +5,7 @@ import math
 import pytest
 
 from zoetrope.temporal.schedule import parse_value_schedule
-from zoetrope.temporal.values import FrameValues, listed
+from zoetrope.temporal.values import CurveValues, FrameValues, Product, listed
 
 
 @pytest.mark.parametrize(("total", "expected"), [(2, [1, 2]), (3, [1, 2, 3]), (5, [1, 2, 3, 3, 3])])
@@ -28,3 +28,15 @@ def test_schedules_and_lists_are_frame_values():
 @pytest.mark.parametrize(("text", "frames"), [("0: 1", 1), ("0: 1, 12: 0", 13), ("0: 1, -1: 0", 1), ("1.0: 3", 1)])
 def test_numbered_frames(text, frames):
     assert parse_value_schedule(text).numbered_frames == frames
+
+
+def test_curves_are_as_long_as_the_clip():
+    rising = CurveValues(lambda positions: [x * x for x in positions], 2.0, 4.0)
+    assert rising.at(5) == [2.0, 2.125, 2.5, 3.125, 4.0]
+    assert rising.at(1) == [2.0]
+
+
+def test_products():
+    values = Product((listed([1, 2]), parse_value_schedule("0: 1, -1: 3")))
+    assert values.at(3) == [1.0, 4.0, 6.0]
+    assert isinstance(values, FrameValues)

@@ -1,0 +1,68 @@
+"""Which frames of a clip a text such as ``0:16, -1`` names."""
+
+from dataclasses import dataclass
+
+EXAMPLE = "0:16, ::2, ::-1, -1"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Frame numbers and Python slices, in the order in which they were written."""
+
+    pieces: tuple[int | slice, ...]
+
+    def indexes(self, total_frames: int) -> list[int]:
+        """Frame numbers from 0, each piece after the other; a frame may come several times.
+
+        Args:
+            total_frames: frames of the clip.
+
+        Raises:
+            ValueError: a number is outside the clip, or nothing is selected.
+        """
+        chosen: list[int] = []
+        for piece in self.pieces:
+            if isinstance(piece, slice):
+                chosen += range(total_frames)[piece]
+            elif -total_frames <= piece < total_frames:
+                chosen.append(piece % total_frames)
+            else:
+                raise ValueError(
+                    f"select names frame {piece}, but the clip has {total_frames} frames: 0 to {total_frames - 1}, or "
+                    f"-{total_frames} to -1 from the end."
+                )
+        if not chosen:
+            raise ValueError(f"select chooses no frame of the clip's {total_frames}; ':' takes all of them.")
+        return chosen
+
+
+def parse_selection(text: str) -> Selection:
+    """Read a selection.
+
+    Args:
+        text: numbers and slices separated by commas or line breaks. Negative numbers count from the end; a slice is
+            ``start:stop:step`` as in Python, where each part may be left out.
+
+    Raises:
+        ValueError: a piece cannot be read; the sentence names it.
+    """
+    pieces = [piece.strip() for piece in text.replace("\n", ",").split(",")]
+    chosen = tuple(_parse_piece(piece) for piece in pieces if piece)
+    if not chosen:
+        raise ValueError(f"select is empty; write for example '{EXAMPLE}', or ':' for all frames.")
+    return Selection(chosen)
+
+
+def _parse_piece(piece: str) -> int | slice:
+    parts = piece.split(":")
+    try:
+        numbers = [int(part) if part.strip() else None for part in parts]
+    except ValueError:
+        numbers = []
+    if not 1 <= len(numbers) <= 3 or (len(numbers) == 3 and numbers[2] == 0):
+        raise ValueError(
+            f"select cannot read '{piece}'; write numbers and slices start:stop:step with a step other than 0, "
+            f"for example '{EXAMPLE}'."
+        )
+    first = numbers[0]
+    return first if len(numbers) == 1 and first is not None else slice(*numbers)
