@@ -37,17 +37,21 @@ CHUNK_FRAMES = 8  # decoded at once; only these are in memory, whatever the leng
 
 @dataclass(frozen=True)
 class FrameSource:
-    """Frames by number: ``at([3, 4])`` returns those frames as (F, H, W, C) floats 0-1."""
+    """Frames by number: ``at([3, 4])`` returns those frames as (F, H, W, C) floats 0-1.
+
+    A source that makes its frames when they are asked for may tell the progress itself.
+    """
 
     frames: int
     at: Callable[[list[int]], torch.Tensor]
+    tells_progress: bool = False
 
 
 @dataclass(frozen=True)
 class VideoSettings:
     """The widgets of Combine Video; see the node for their meaning."""
 
-    frame_rate: float
+    frame_rate: float | Fraction
     format: str
     filename_prefix: str
     loop_count: int = 0
@@ -185,7 +189,7 @@ def save_video(
     first = next(chunks)
     height, width = first.shape[1:3]
     sound = _sound(audio, row, len(order) / rate)
-    progress = comfy.utils.ProgressBar(len(order))
+    progress = None if source.tells_progress else comfy.utils.ProgressBar(len(order))
     path, subfolder = _place(settings, row, width, height)
     encoder = VideoEncoder(
         path,
@@ -202,8 +206,9 @@ def save_video(
     with encoder:
         for pixels in chain([first], chunks):
             encoder.write(pixels)
-            progress.update(len(pixels))
-    log.info("Combine Video wrote %s (%d frames)", path.name, encoder.frames)
+            if progress is not None:
+                progress.update(len(pixels))
+    log.info("Wrote %s (%d frames)", path.name, encoder.frames)
     kind = "output" if settings.save_output else "temp"
     return SavedVideo(path, subfolder, kind, row, rate, encoder.frames, *encoder.stored_size)
 

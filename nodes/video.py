@@ -11,6 +11,54 @@ QUALITY_TOOLTIP = "-1 uses the format's default. " + " ".join(
 )
 
 
+def format_inputs() -> list[io.Input]:
+    """``format`` and ``filename_prefix``, of every node that writes a video."""
+    return [
+        io.Combo.Input(
+            "format",
+            options=list(FORMATS),
+            default="h264-mp4",
+            tooltip="h264-mp4 plays everywhere and keeps sound and workflow; gif keeps neither; webp keeps the workflow.",
+        ),
+        io.String.Input(
+            "filename_prefix",
+            default="zoetrope/animation",
+            tooltip="Folder and start of the name inside the output folder. %year%, %month%, %day%, %hour%, %minute%, "
+            "%second%, %width% and %height% are filled in.",
+        ),
+    ]
+
+
+def audio_input() -> io.Input:
+    """``audio``, of every node that writes a video."""
+    return io.Audio.Input(
+        "audio", optional=True, tooltip="Sound, cut or padded with silence to the clip. Only mp4 can hold it."
+    )
+
+
+def quality_input() -> io.Input:
+    """``quality``, of every node that writes a video."""
+    return io.Int.Input("quality", default=-1, min=-1, max=256, optional=True, tooltip=QUALITY_TOOLTIP)
+
+
+def saving_inputs() -> list[io.Input]:
+    """``save_output`` and ``save_workflow``, of every node that writes a video."""
+    return [
+        io.Boolean.Input(
+            "save_output",
+            default=True,
+            optional=True,
+            tooltip="On: save in the output folder. Off: a temporary file that goes away when ComfyUI restarts.",
+        ),
+        io.Boolean.Input(
+            "save_workflow",
+            default=True,
+            optional=True,
+            tooltip="Embed the workflow, so that dropping the file on the canvas opens it (not in gif).",
+        ),
+    ]
+
+
 class CombineVideo(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -44,24 +92,11 @@ class CombineVideo(io.ComfyNode):
                 step=0.01,
                 tooltip="Frames a second. AnimateDiff's motion modules were trained at 8.",
             ),
-            io.Combo.Input(
-                "format",
-                options=list(FORMATS),
-                default="h264-mp4",
-                tooltip="h264-mp4 plays everywhere and keeps sound and workflow; gif keeps neither; webp keeps the workflow.",
-            ),
-            io.String.Input(
-                "filename_prefix",
-                default="zoetrope/animation",
-                tooltip="Folder and start of the name inside the output folder. %year%, %month%, %day%, %hour%, %minute%, "
-                "%second%, %width% and %height% are filled in.",
-            ),
+            *format_inputs(),
             io.Image.Input("images", optional=True, tooltip="Frames to write. Connect these or samples, not both."),
             io.Latent.Input("samples", optional=True, tooltip="Latents to decode and write. Needs vae."),
             io.Vae.Input("vae", optional=True, tooltip="Decodes the samples."),
-            io.Audio.Input(
-                "audio", optional=True, tooltip="Sound, cut or padded with silence to the clip. Only mp4 can hold it."
-            ),
+            audio_input(),
         ]
 
     @staticmethod
@@ -81,20 +116,9 @@ class CombineVideo(io.ComfyNode):
                 optional=True,
                 tooltip="Play forward, then backward, without showing the first and the last frame twice.",
             ),
-            io.Int.Input("quality", default=-1, min=-1, max=256, optional=True, tooltip=QUALITY_TOOLTIP),
+            quality_input(),
             io.Combo.Input("bit_depth", options=["8"], default="8", optional=True, tooltip="Bits of each colour."),
-            io.Boolean.Input(
-                "save_output",
-                default=True,
-                optional=True,
-                tooltip="On: save in the output folder. Off: a temporary file that goes away when ComfyUI restarts.",
-            ),
-            io.Boolean.Input(
-                "save_workflow",
-                default=True,
-                optional=True,
-                tooltip="Embed the workflow, so that dropping the file on the canvas opens it (not in gif).",
-            ),
+            *saving_inputs(),
         ]
 
     @classmethod
