@@ -1,4 +1,4 @@
-"""The reading half of a WebSocket client (RFC 6455): enough for ComfyUI's progress messages."""
+"""A WebSocket client (RFC 6455) as far as ComfyUI's progress messages and previews need one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
 class WebSocket:
-    """A connection that yields text messages and answers pings."""
+    """A connection that yields messages and answers pings."""
 
     def __init__(self, url: str, timeout: float = 30) -> None:
         """Connect.
@@ -91,8 +91,12 @@ class WebSocket:
         masked = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
         self._socket.sendall(bytes((0x80 | opcode, 0x80 | len(payload))) + mask + masked)
 
-    def receive(self, timeout: float = 1.0) -> str | None:
-        """The next text message, or None when none came within the timeout.
+    def send(self, text: str) -> None:
+        """Send a text message."""
+        self._send(TEXT, text.encode())
+
+    def message(self, timeout: float = 1.0) -> str | bytes | None:
+        """The next message, text or binary, or None when none came within the timeout.
 
         Args:
             timeout: seconds to wait for the next frame.
@@ -114,8 +118,15 @@ class WebSocket:
                 if opcode:
                     kind, parts = opcode, []
                 parts.append(payload)
-                if final and kind == TEXT:
-                    return b"".join(parts).decode("utf-8", "replace")
+                if final:
+                    whole = b"".join(parts)
+                    return whole.decode("utf-8", "replace") if kind == TEXT else whole
+
+    def receive(self, timeout: float = 1.0) -> str | None:
+        """The next text message; as ``message``, past the binary ones."""
+        while isinstance(message := self.message(timeout), bytes):
+            pass
+        return message
 
     def close(self) -> None:
         """Drop the connection."""
