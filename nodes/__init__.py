@@ -2,13 +2,38 @@
 
 from comfy_api.latest import io
 
-from . import camera, control, image_to_video, lora, motion, values, video, windows
+from . import (
+    camera,
+    control,
+    endless,
+    frames,
+    guidance,
+    image_to_video,
+    lora,
+    lora_per_frame,
+    motion,
+    noise,
+    preview,
+    prompts,
+    values,
+    video,
+    views,
+    windows,
+)
 
 NODES: list[type[io.ComfyNode]] = [
     *motion.NODES,
     *lora.NODES,
     *windows.NODES,
+    *views.NODES,
+    *noise.NODES,
+    *prompts.NODES,
     *values.NODES,
+    *guidance.NODES,
+    *lora_per_frame.NODES,
+    *preview.NODES,
+    *endless.NODES,
+    *frames.NODES,
     *camera.NODES,
     *image_to_video.NODES,
     *control.NODES,

@@ -19,6 +19,7 @@ from toy_image_encoder import image_encoder_shapes
 WIDTHS = (C,) * 4  # the demo's UNet has one width at every level
 FAINT = 0.02
 PICTURE = "zoetrope_example.png"
+VIDEO_FRAMES = 20
 ATTENDING = [f"down_blocks.{level}.attentions.{block}" for level in range(3) for block in range(2)]
 
 
@@ -69,6 +70,7 @@ FILES = {
     "animatediff_models/CameraCtrl_pruned.safetensors": camera,
     "loras/v3_sd15_adapter.ckpt": domain_adapter,
     "loras/AnimateLCM_sd15_t2v_lora.safetensors": image_lora,
+    "loras/add_detail.safetensors": image_lora,
     "loras/AnimateLCM_sd15_i2v_lora.safetensors": image_lora,
 }
 

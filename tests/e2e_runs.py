@@ -18,6 +18,9 @@ API = ROOT / "workflows" / "api"
 # run. tests/host samples SDXL at toy size, and the browser test loads this graph.
 NOT_RUN = {"sdxl_text_to_video"}
 PROMPTS = sorted(path for path in API.glob("*.json") if path.stem not in NOT_RUN)
+# These sample, decode and write in one node; no latents come out of them.
+STREAMED = {"endless", "long_video_to_video"}
+WRITERS = ("ZoetropeCombineVideo", "ZoetropeSampleEndless", "ZoetropeSampleVideo")
 SIZE = 64
 
 
@@ -32,17 +35,19 @@ def small(name: str, steps: int = 2, seed: int | None = None) -> Prompt:
     return prompt
 
 
-def of_type(prompt: Prompt, class_type: str) -> str:
-    """The id of the only node of a type."""
-    (found,) = [node_id for node_id, node in prompt.items() if node["class_type"] == class_type]
+def of_type(prompt: Prompt, *class_types: str) -> str:
+    """The id of the only node of a type, or of several types."""
+    (found,) = [node_id for node_id, node in prompt.items() if node["class_type"] in class_types]
     return found
 
 
 def also_save_pictures(prompt: Prompt) -> Prompt:
-    """Let core decode the same latents and save each frame as a PNG."""
+    """Let core save each frame as a PNG, after decoding the same latents where Combine Video does that itself."""
     combine = prompt[of_type(prompt, "ZoetropeCombineVideo")]["inputs"]
-    prompt["decode"] = {"class_type": "VAEDecode", "inputs": {"samples": combine["samples"], "vae": combine["vae"]}}
-    prompt["save"] = {"class_type": "SaveImage", "inputs": {"images": ["decode", 0], "filename_prefix": "frames/frame"}}
+    images = combine.get("images", ["decode", 0])
+    if "samples" in combine:
+        prompt["decode"] = {"class_type": "VAEDecode", "inputs": {"samples": combine["samples"], "vae": combine["vae"]}}
+    prompt["save"] = {"class_type": "SaveImage", "inputs": {"images": images, "filename_prefix": "frames/frame"}}
     return prompt
 
 
@@ -60,7 +65,7 @@ def pictures(client: Client, outputs: dict) -> np.ndarray:
 
 
 def video_file(prompt: Prompt, outputs: dict) -> dict:
-    (file,) = outputs[of_type(prompt, "ZoetropeCombineVideo")]["video"]
+    (file,) = outputs[of_type(prompt, *WRITERS)]["video"]
     return file
 
 

@@ -39,11 +39,24 @@ LOADERS = {
     ),
     "controlnet": Loader("ControlNetLoader", "control_net_name", "controlnet", "zoetrope_demo_canny.safetensors"),
 }
-STEPS = {"KSampler": "steps", "KSamplerAdvanced": "steps", "BasicScheduler": "steps"}
-SEED = {"KSampler": "seed", "KSamplerAdvanced": "noise_seed", "RandomNoise": "noise_seed"}
-FRAMES = {"EmptyLatentImage": "batch_size", "RepeatLatentBatch": "amount", "ImageFromBatch": "length"}
-WIDTH = {"EmptyLatentImage": "width", "ImageScale": "width"}
-HEIGHT = {"EmptyLatentImage": "height", "ImageScale": "height"}
+STEPS = {"KSampler": "steps", "KSamplerAdvanced": "steps", "BasicScheduler": "steps", "ZoetropeSampleVideo": "steps"}
+SEED = {
+    "KSampler": "seed",
+    "KSamplerAdvanced": "noise_seed",
+    "RandomNoise": "noise_seed",
+    "ZoetropeSampleEndless": "seed",
+    "ZoetropeSampleVideo": "seed",
+}
+FRAMES = {
+    "EmptyLatentImage": "batch_size",
+    "RepeatLatentBatch": "amount",
+    "ImageFromBatch": "length",
+    "ZoetropeSampleEndless": "frames",
+    "ZoetropeSampleVideo": "max_frames",
+}
+SIZED = ("EmptyLatentImage", "ImageScale", "ZoetropeSampleEndless", "ZoetropeSampleVideo")
+WIDTH = dict.fromkeys(SIZED, "width")
+HEIGHT = dict.fromkeys(SIZED, "height")
 
 
 def load_prompt(path: Path) -> Prompt:
@@ -96,7 +109,7 @@ def _text_nodes(prompt: Prompt, node_id: str, seen: set[str]) -> Iterable[str]:
         return
     seen.add(node_id)
     inputs = prompt[node_id]["inputs"]
-    if isinstance(inputs.get("text"), str):
+    if isinstance(inputs.get("text"), str) or prompt[node_id]["class_type"] == "ZoetropePromptSchedule":
         yield node_id
         return
     for name in ("positive", "conditioning", "conditioning_1", "conditioning_to", "cond1"):
@@ -117,7 +130,11 @@ def set_positive_text(prompt: Prompt, text: str) -> int:
         if wired or guides:
             found.update(_text_nodes(prompt, node_id, set()))
     for node_id in found:
-        prompt[node_id]["inputs"]["text"] = text
+        inputs = prompt[node_id]["inputs"]
+        if "text" in inputs:
+            inputs["text"] = text
+        else:
+            inputs["schedule"] = json.dumps({"0": text})
     return len(found)
 
 

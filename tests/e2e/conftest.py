@@ -27,7 +27,6 @@ FILES = {
 }
 FOLDERS = ("checkpoints", "animatediff_models", "animatediff_motion_lora", "controlnet", "loras")
 VIDEO = "zoetrope_example.mp4"
-VIDEO_FRAMES = 20
 
 
 def pytest_ignore_collect(collection_path, config):
@@ -40,8 +39,8 @@ def write_toy_models() -> None:
         subprocess.run([sys.executable, str(ROOT / "scripts" / "demo_models.py"), str(MODELS), *files], check=True)
 
 
-def write_video(path: Path, frames: int = VIDEO_FRAMES, size: int = 96) -> None:
-    """A white square crossing a grey picture, 8 frames a second, with a tone."""
+def write_video(path: Path, frames: int = e2e_models.VIDEO_FRAMES, size: int = 96) -> None:
+    """A white square crossing a grey picture, 8 frames a second, with a tone that swells and fades."""
     import av
     import numpy as np
 
@@ -57,7 +56,11 @@ def write_video(path: Path, frames: int = VIDEO_FRAMES, size: int = 96) -> None:
             picture[32:64, left : left + 32] = 250
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
-        tone = (np.sin(np.arange(16000 * frames // 8) * 0.17) * 8000).astype(np.int16)[None]
+        times = np.arange(16000 * frames // 8) / 16000
+        swell = 0.5 - 0.5 * np.cos(2 * np.pi * times)
+        tone = ((np.sin(2 * np.pi * 100 * times) + np.sin(2 * np.pi * 433 * times)) * swell * 8000).astype(np.int16)[
+            None
+        ]
         block = av.AudioFrame.from_ndarray(tone, format="s16", layout="mono")
         block.sample_rate, block.time_base = 16000, Fraction(1, 16000)
         container.mux(sound.encode(block))

@@ -3,12 +3,16 @@
 import e2e_runs as runs
 import numpy as np
 import pytest
+from e2e_models import VIDEO_FRAMES
 
 LOSSY = 4.0  # mean difference that h264 at crf 19 and webp leave on these smooth frames, with room
 STILL = 0.3  # mean difference of neighbouring frames below which a clip does not move
 
 
-@pytest.fixture(scope="module", params=runs.PROMPTS, ids=lambda path: path.stem)
+WHOLE = [path for path in runs.PROMPTS if path.stem not in runs.STREAMED]
+
+
+@pytest.fixture(scope="module", params=WHOLE, ids=lambda path: path.stem)
 def made(request, running):
     """One run of a prompt: (client, prompt, outputs)."""
     from comfy_host.client import Client
@@ -62,3 +66,22 @@ def test_mp4_carries_its_prompt(made):
         for node in embedded.values():
             node.pop("is_changed", None)  # the server's own note
         assert embedded == prompt
+
+
+@pytest.mark.parametrize("name", sorted(runs.STREAMED))
+def test_streamed_workflows_write_a_moving_clip_that_carries_its_prompt(running, name):
+    from comfy_host.client import Client
+
+    client, prompt = Client(running.url), runs.small(name)
+    writer = prompt[runs.of_type(prompt, *runs.WRITERS)]["inputs"]
+    if name == "endless":
+        writer.update(frames=24, window=8, partitions=1)
+        prompt[runs.of_type(prompt, "ZoetropePromptSchedule")]["inputs"]["frames"] = 24
+    outputs = runs.run(client, prompt)
+    file = runs.video_file(prompt, outputs)
+    data = client.view(file)
+    video = runs.decode(data, file["filename"])
+    assert video.shape == (file["frames"], runs.SIZE, runs.SIZE, 3)
+    assert file["frames"] == (24 if name == "endless" else VIDEO_FRAMES)
+    assert min(runs.difference(a, b) for a, b in zip(video[1:], video[:-1], strict=True)) > STILL
+    assert runs.embedded_prompt(data).keys() == prompt.keys()

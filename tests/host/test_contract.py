@@ -11,7 +11,8 @@ import pytest
 from pack import ROOT
 
 GOLDEN = ROOT / "tests" / "golden" / "nodes.json"
-FILE_INPUTS = {"motion_model", "motion_lora", "adapter", "camera_ctrl", "pose_file"}
+FILE_INPUTS = {"motion_model", "motion_lora", "adapter", "camera_ctrl", "pose_file", "lora"}
+HOSTS_CHOICES = {"sampler_name", "scheduler"}  # of which each version of ComfyUI has its own
 
 
 def load_nodes():
@@ -38,7 +39,7 @@ def contract(node) -> dict:
         widget = getattr(socket, "input_override", None) or socket  # of a socket that takes several types
         if getattr(widget, "default", None) is not None:
             row["default"] = widget.default
-        if getattr(socket, "options", None) and socket.id not in FILE_INPUTS:
+        if getattr(socket, "options", None) and socket.id not in FILE_INPUTS | HOSTS_CHOICES:
             row["options"] = list(socket.options)
         inputs.append(row)
     return {"inputs": inputs, "outputs": [socket.get_io_type() for socket in schema.outputs]}
