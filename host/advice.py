@@ -8,10 +8,11 @@ from torch import Tensor
 from . import betas
 from .frames import frames_at_once
 from .settings import MotionSettings, settings_of
+from .views import frames_in_view
 
 log = logging.getLogger("zoetrope")
 
-FAR = 2.0  # a clip of less than half or more than twice the advised frames is far from what was trained
+FAR = 2.0  # a clip of less than half or more than twice the frames it was trained on is far from them
 
 
 def warn(guider: Any, frames: int, latent_image: Tensor, sampler: Any, *_args, **_kwargs) -> None:
@@ -25,9 +26,11 @@ def warn(guider: Any, frames: int, latent_image: Tensor, sampler: Any, *_args, *
     """
     model = guider.model_patcher
     active = [settings for settings in settings_of(model) if not settings.effect.off]
-    if frames == 1 or not active:
+    handler = guider.model_options.get("context_handler")
+    if frames == 1 or not active or getattr(handler, "goes_on", False):  # said when the clip began
         return
-    together, _ = frames_at_once(guider.model_options.get("context_handler"), frames)
+    sampled, _ = frames_at_once(handler, frames)
+    together = frames_in_view(model, sampled)
     sampler_name = getattr(getattr(sampler, "sampler_function", None), "__name__", "").removeprefix("sample_")
     for settings in active:
         for line in (_length(settings, together), _sampler(settings, sampler_name)):
@@ -39,16 +42,17 @@ def warn(guider: Any, frames: int, latent_image: Tensor, sampler: Any, *_args, *
 
 def _length(settings: MotionSettings, together: int) -> str:
     family = settings.spec.family
-    if family.advised_frames / FAR <= together <= max(family.advised_frames * FAR, settings.spec.max_frames):
+    if family.fewest_frames / FAR <= together <= family.advised_frames * FAR:
         return ""
     return (
-        f"{together} frames are sampled together and it was trained on {family.advised_frames}; expect little or odd "
+        f"{together} frames are sampled together and it was trained on {family.trained_frames}; expect little or odd "
         f"motion, and use about {family.advised_frames} frames, in Context Windows for longer clips."
     )
 
 
 def _sampler(settings: MotionSettings, sampler: str) -> str:
     family = settings.spec.family
-    if family.lcm and sampler and sampler != "lcm":
-        return f"it was distilled for the sampler lcm and this run uses {sampler}; choose lcm, {family.advised_steps} steps."
-    return ""
+    if not family.lcm or not sampler or sampler.startswith("lcm"):
+        return ""
+    # Not named: core runs ddim by euler's function, so the function's name may be none that the user chose.
+    return f"it was distilled for the sampler lcm and this run uses another; choose lcm, {family.advised_steps} steps."

@@ -75,17 +75,30 @@ def apply_schedule(model: ModelPatcher, name: str) -> None:
         schedule = SCHEDULES[name]
         settings = {"beta_schedule": schedule.betas, "linear_start": 0.00085, "linear_end": schedule.end}
         existing = model.get_model_object("model_sampling")
-        if "model_sampling" in model.object_patches:
-            log.warning(
-                "beta_schedule %s replaces the sampling that an earlier node set (%s); choose use_existing to keep it.",
-                name,
-                type(existing).__name__,
-            )
-        v_prediction = isinstance(existing, comfy.model_sampling.V_PREDICTION)
-        model.add_object_patch("model_sampling", _build(schedule, settings, v_prediction))
+        ours = _build(schedule, settings, isinstance(existing, comfy.model_sampling.V_PREDICTION))
+        if line := _replaced(model, existing, ours):
+            log.warning("beta_schedule %s replaces %s.", name, line)
+        model.add_object_patch("model_sampling", ours)
     sampling = model.get_model_object("model_sampling")
     tables = tuple((key, table.detach().to("cpu", copy=True)) for key, table in sampling.named_buffers())
     model.set_attachments(KEY, OwnTables(sampling, tables))
+
+
+def _replaced(model: ModelPatcher, existing: torch.nn.Module, ours: torch.nn.Module) -> str:
+    """What a schedule of ours takes the place of, where a node asked for another, else nothing."""
+    own: OwnTables | None = model.get_attachment(KEY)
+    if own is not None and own.sampling is existing:  # of a motion model below this one in the stack
+        if _same_tables(ours, own):
+            return ""
+        return "that of the motion model applied before; the later one wins, use_existing would keep the earlier one"
+    if "model_sampling" not in model.object_patches:
+        return ""
+    return f"the noise schedule that an earlier node set ({type(existing).__name__}); use_existing would keep that one"
+
+
+def _same_tables(sampling: torch.nn.Module, own: OwnTables) -> bool:
+    found = dict(sampling.named_buffers())
+    return all(name in found and torch.equal(found[name].detach().cpu(), table) for name, table in own.tables)
 
 
 def _build(schedule: BetaSchedule, settings: dict, v_prediction: bool) -> torch.nn.Module:
@@ -105,12 +118,11 @@ def overridden(model: ModelPatcher) -> str:
     active = model.get_model_object("model_sampling")
     if own is None or own.sampling is active:
         return ""
-    same = all(active.state_dict().get(name) is not None for name, _ in own.tables)
-    if same and all(torch.equal(active.get_buffer(name).detach().cpu(), table) for name, table in own.tables):
+    if _same_tables(active, own):
         return ""
     return (
         f"The noise schedule of the motion model was replaced by a later node ({type(active).__name__}); expect washed "
-        "out or noisy frames, or put that node before Apply Motion Model with beta_schedule use_existing."
+        "out or noisy frames. Remove that node, or put it before Apply Motion Model and leave beta_schedule on auto."
     )
 
 
@@ -141,8 +153,8 @@ def _load_with_own_tables(executor, model: ModelPatcher, *args, **kwargs):
     if active is not asked:
         raise RuntimeError(
             f"The noise schedule {type(asked).__name__} was replaced by {type(active).__name__} while the model was "
-            "loading; put the node that changes the model's sampling before Apply Motion Model and set its "
-            "beta_schedule to use_existing."
+            "loading; remove the node that changes the model's sampling, or put it before Apply Motion Model and leave "
+            "beta_schedule on auto."
         )
     _keep_own_tables(model)
     return result

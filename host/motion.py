@@ -67,6 +67,7 @@ def adjust_motion_model(motion: MotionModel, adjustment: Adjustment, blocks: Blo
 def info(motion: MotionModel) -> str:
     """What a motion model is and what it was made for, a line each."""
     changes = [f"adjusted: {adjustment}" for adjustment in motion.adjustments]
+    changes += [f"per_block: {blocks}" for blocks in motion.blocks]
     return "\n".join([motion.name, *describe(motion.spec), *changes])
 
 

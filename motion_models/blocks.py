@@ -28,6 +28,9 @@ class BlockValue:
     effect: float
     scale: float = 1.0
 
+    def __str__(self) -> str:
+        return f"{self.name}: {self.effect:g}" + (f" scale {self.scale:g}" if self.scale != 1.0 else "")
+
 
 @dataclass(frozen=True)
 class BlockValues:
@@ -35,11 +38,15 @@ class BlockValues:
 
     entries: tuple[BlockValue, ...] = ()
 
+    def __str__(self) -> str:
+        """As `parse_block_values` reads it."""
+        return ", ".join(map(str, self.entries))
+
     def at(self, site: Site) -> BlockValue:
         """The value of a motion module: the entry that names it most exactly, of equals the later one; else 1."""
         found = BlockValue("", 1.0)
         for entry in self.entries:
-            if covers(entry.name, site) and entry.name.count(".") >= found.name.count(".") * bool(found.name):
+            if covers(entry.name, site) and entry.name.count(".") >= found.name.count("."):
                 found = entry
         return found
 

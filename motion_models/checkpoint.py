@@ -18,7 +18,8 @@ from .state import tensors, unwrap
 
 ENCODER = "img_encoder."  # AnimateLCM-I2V's names start with it
 LATENT_INPUTS, IMAGE_INPUTS = 4, 5  # of PIA's first convolution: noisy latent; mask and condition latent
-BASES: dict[int, Base] = {4: "sd15", 3: "sdxl"}  # by the number of resolution levels
+SD15_LEVELS, SDXL_LEVELS = 4, 3  # of resolution
+BASES: dict[int, Base] = {SD15_LEVELS: "sd15", SDXL_LEVELS: "sdxl"}
 
 Place = tuple[str, int, int]  # part, level and block of a published module
 Module = dict[str, Tensor]  # weights of one motion module, by the end of their names
@@ -45,27 +46,32 @@ def read_motion_checkpoint(content: object, name: str = "") -> tuple[MotionSpec,
     require_kind(entries, MOTION_MODULE)
     layout = layout_of(entries)
     entries = to_original(entries)
-    table = ORIGINAL
-    modules = _split_modules(tensors(entries), table)
-    positions = _positions_length(modules.values(), table)
+    modules = _split_modules(tensors(entries), ORIGINAL)
+    positions = _positions_length(modules.values(), ORIGINAL)
     image, mark = _image_weights(entries)
     if mark is None:
-        mark = "hotshot" if layout == "hotshot" else _missing_positions(entries, positions, layout)
+        mark = "hotshot" if layout == "hotshot" else _missing_positions(entries, modules, positions, layout)
     family, places = _recognise(modules, positions, mark, name)
     spec = MotionSpec(
         family=family,
         sites=tuple(_site(place, modules[place]) for place in places),
         max_frames=positions or family.positions,
-        attentions=_count_attentions(modules[places[0]], table),
+        attentions=_count_attentions(modules[places[0]], ORIGINAL),
         image_encoder=mark == "image_encoder",
         image_input=mark == "image_input",
     )
-    weights: dict[str, Tensor] = dict(image)
-    for place, site in zip(places, spec.sites, strict=True):
-        label = module_name(*place)
-        module = convert_module(modules[place], label, site.channels, spec, table, positions is not None)
-        weights |= {f"{site.key}.{name}": tensor for name, tensor in module.items()}
-    return spec, weights
+    return spec, image | _converted([modules[place] for place in places], places, spec, positions is not None)
+
+
+def _converted(
+    modules: Iterable[Module], places: Iterable[Place], spec: MotionSpec, stored_positions: bool
+) -> dict[str, Tensor]:
+    """All motion modules under our names."""
+    weights: dict[str, Tensor] = {}
+    for module, place, site in zip(modules, places, spec.sites, strict=True):
+        ours = convert_module(module, module_name(*place), site.channels, spec, ORIGINAL, stored_positions)
+        weights |= {f"{site.key}.{name}": tensor for name, tensor in ours.items()}
+    return weights
 
 
 def _image_weights(entries: Mapping[str, object]) -> tuple[dict[str, Tensor], Mark | None]:
@@ -84,12 +90,21 @@ def _image_weights(entries: Mapping[str, object]) -> tuple[dict[str, Tensor], Ma
     return {}, None
 
 
-def _missing_positions(entries: Mapping[str, object], positions: int | None, layout: str) -> Mark | None:
-    """AnimateLCM's files store no positions. Neither do training checkpoints, which hold the UNet they were trained
-    with, nor some diffusers adapters; those are of the first family that has their shape.
+def _missing_positions(
+    entries: Mapping[str, object], modules: Mapping[Place, Module], positions: int | None, layout: str
+) -> Mark | None:
+    """AnimateLCM's files, of SD1.5 with a middle block, store no positions. Neither do training checkpoints, which hold
+    the UNet they were trained with, nor some diffusers adapters; those and all of other shapes are of the first family
+    that has their shape.
     """
     whole_unet = any(".resnets." in name for name in entries)
-    return "no_positions" if positions is None and layout == "original" and not whole_unet else None
+    shape = _levels(modules) == SD15_LEVELS and ("mid_block", 0, 0) in modules
+    return "no_positions" if positions is None and layout == "original" and shape and not whole_unet else None
+
+
+def _levels(modules: Mapping[Place, Module]) -> int:
+    """Resolution levels."""
+    return 1 + max(level for _, level, _ in modules)
 
 
 def _split_modules(weights: Mapping[str, Tensor], table: KeyTable) -> dict[Place, Module]:
@@ -120,7 +135,7 @@ def _recognise(
     modules: Mapping[Place, Module], positions: int | None, mark: Mark | None, name: str
 ) -> tuple[Family, list[Place]]:
     """The family, and every motion module it must have in the order a UNet call reaches them."""
-    levels = 1 + max(level for _, level, _ in modules)
+    levels = _levels(modules)
     middle = ("mid_block", 0, 0) in modules
     base = BASES.get(levels)
     family = base and find_family(base, middle, positions, mark, name)

@@ -27,7 +27,8 @@ class Family:
         norms_across_frames: GroupNorms of the UNet's ResBlocks and output take their statistics over all frames
             of a window. Spatial transformers normalise each frame in every family.
         motion_norm_across_frames: so do the GroupNorms of the motion modules themselves.
-        advised_frames: frames a clip or window should have; the length it was trained on.
+        advised_frames: frames a clip or window should have; the longest it was trained on.
+        fewest_frames: the shortest it was trained on.
         advised_sampler: ComfyUI's sampler name.
         advised_scheduler: ComfyUI's scheduler name.
         advised_steps: sampling steps.
@@ -55,6 +56,7 @@ class Family:
     norms_across_frames: bool = False
     motion_norm_across_frames: bool = False
     advised_frames: int = 16
+    fewest_frames: int = 16
     advised_sampler: str = "ddim"
     advised_scheduler: str = "ddim_uniform"
     advised_steps: int = 25
@@ -64,6 +66,12 @@ class Family:
     lcm: bool = False
     mark: Mark | None = None
     file_name: str = ""
+
+    @property
+    def trained_frames(self) -> str:
+        """Lengths of the clips it was trained on, for messages."""
+        lengths = sorted({self.fewest_frames, self.advised_frames})
+        return " to ".join(map(str, lengths))
 
 
 FAMILIES = (
@@ -78,6 +86,17 @@ FAMILIES = (
         64,
         "sqrt_linear",
         advised_frames=32,
+        fewest_frames=32,
+        advised_scale=1.15,
+    ),
+    Family(
+        "long_64",
+        "LongAnimateDiff 16-64",
+        "sd15",
+        True,
+        128,
+        "sqrt_linear",
+        advised_frames=64,
         advised_scale=1.15,
     ),
     Family(
@@ -103,6 +122,7 @@ FAMILIES = (
         "linear",
         norms_across_frames=True,
         advised_frames=8,
+        fewest_frames=8,
         advised_sampler="euler_ancestral",
         advised_scheduler="ddim_uniform",
         advised_steps=30,

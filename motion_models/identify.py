@@ -42,13 +42,10 @@ _CAMERA_HOME = "choose it in ZoetropeApplyCameraCtrl, together with a v3 motion 
 _NONE_YET = "no node of this release loads it, so choose another motion module"
 
 _MODULES = r"(motion_modules|temporal_attentions)[._]\d+[._]"
+_PLAIN_MODULE = rf"^(down_blocks|mid_block|up_blocks)\..*{_MODULES}.*(norm|proj_in|transformer_blocks)"
 _CONTROL_KEYS = r"^controlnet_cond_embedding\.|^controlnet_(down_blocks|mid_block)\.|^input_hint_block\."
 
-MOTION_MODULE = FileKind(
-    rf"^(down_blocks|mid_block|up_blocks)\..*{_MODULES}.*(norm|proj_in|transformer_blocks)",
-    "a motion module",
-    _MODEL_HOME,
-)
+MOTION_MODULE = FileKind(_PLAIN_MODULE, "a motion module", _MODEL_HOME)
 MOTION_LORA = FileKind(_MODULES + r".*[._]lora[._]", "a MotionLoRA", _MOTION_LORA_HOME)
 
 # The first row that matches names the file, so a kind stands before the kinds whose keys it also has.
@@ -56,8 +53,14 @@ KINDS = (
     FileKind(_CONTROL_KEYS, "a SparseCtrl encoder", f"its home is models/controlnet; {_NONE_YET}", also=_MODULES),
     FileKind(r"qkv_merge|^pose_encoder|^encoder_down_", "a CameraCtrl encoder", _CAMERA_HOME),
     MOTION_LORA,
-    FileKind(r"attentions\..*processor\..*_lora\.", "a domain adapter or another LoRA of image layers", _ADAPTER_HOME),
-    FileKind(r"^lora_(unet|te\d?)_|[._]lora[._](A|B|up|down)\b", "an ordinary LoRA", _LORA_HOME),
+    # Training checkpoints hold motion modules and the image LoRA they were trained with.
+    FileKind(
+        r"attentions\..*processor\..*_lora\.",
+        "a domain adapter or another LoRA of image layers",
+        _ADAPTER_HOME,
+        without=_PLAIN_MODULE,
+    ),
+    FileKind(r"^lora_(unet|te\d?)_|[._]lora[._](A|B|up|down)\b", "an ordinary LoRA", _LORA_HOME, without=_PLAIN_MODULE),
     FileKind("FancyVideo", "a FancyVideo motion module", _NONE_YET, also=_MODULES),
     MOTION_MODULE,
     FileKind(

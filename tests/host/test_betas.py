@@ -181,7 +181,7 @@ def test_v_prediction_set_by_an_earlier_node_is_kept_and_said(model, tmp_path, c
     with caplog.at_level("WARNING", "zoetrope"):
         animated = animate(patched, motion_model(tmp_path))
     assert isinstance(animated.get_model_object("model_sampling"), comfy.model_sampling.V_PREDICTION)
-    assert "choose use_existing to keep it" in caplog.text
+    assert "use_existing would keep that one" in caplog.text
 
 
 def test_a_table_overwritten_while_loading_is_put_back(model, tmp_path, caplog):

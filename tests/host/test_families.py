@@ -11,16 +11,21 @@ from comfy_extras import nodes_custom_sampler as custom
 
 import nodes
 import toy
+from camera_files import camera_file
 from toy_files import animate, put, relative_error
 from toy_motion import SHAPES, motion_state_dict
-from zoetrope.host import files
+from zoetrope.host import camera, files
 from zoetrope.host.image_reference import ImageReferenceGuide
 from zoetrope.host.motion import load_motion_model
 from zoetrope.host.pia import PiaGuide
+from zoetrope.host.values import Strength
+from zoetrope.motion_models.camera_poses import motion_poses
 from zoetrope.motion_models.families import Family
 
 FRAMES, STEPS, SEED = 3, 2, 1
+SDXL = [name for name, (_, _, levels) in SHAPES.items() if levels == 3]
 SIZE = 8  # of the latent
+CAMERA = "v3 with CameraCtrl"
 FILE_NAMES = {"lightning": "animatediff_lightning_2step.safetensors"}
 IMAGE = torch.randn(1, 4, SIZE, SIZE, generator=torch.Generator().manual_seed(8)) / 0.18215
 GUIDES = {"pia": (PiaGuide(IMAGE, "motion_medium"),), "animatelcm_i2v": (ImageReferenceGuide(IMAGE),)}
@@ -79,20 +84,28 @@ class Case:
 
 def animated(directory, name, base, gain):
     """(family, MODEL) of a motion file whose modules end in weights of size ``gain``."""
-    path = directory / f"gain_{gain}_{FILE_NAMES.get(name, name + '.safetensors')}"
-    motion = load_motion_model(put(files.MOTION_MODELS, path, motion_state_dict(name, gain=gain)))
-    assert motion.spec.family.name == name
-    return motion.spec.family, animate(base, motion, guides=GUIDES.get(name, ()))
+    family = "v3" if name == CAMERA else name
+    path = directory / f"gain_{gain}_{FILE_NAMES.get(name, family + '.safetensors')}"
+    motion = load_motion_model(put(files.MOTION_MODELS, path, motion_state_dict(family, gain=gain)))
+    assert motion.spec.family.name == family
+    guides = camera_guides(directory, motion) if name == CAMERA else GUIDES.get(name, ())
+    return motion.spec.family, animate(base, motion, guides=guides)
+
+
+def camera_guides(directory, motion):
+    """A camera that pans over v3, which CameraCtrl was trained with."""
+    name = put(files.MOTION_MODELS, directory / "CameraCtrl_pruned.safetensors", camera_file((toy.WIDTH,) * 4))
+    return (camera.camera_guide(name, motion.spec, motion_poses([("pan_left", 4.0)], FRAMES), Strength()),)
 
 
 def latent():
     return {"samples": torch.zeros(FRAMES, 4, SIZE, SIZE)}
 
 
-@pytest.fixture(scope="module", params=SHAPES)
+@pytest.fixture(scope="module", params=[*SHAPES, CAMERA])
 def case(request, tmp_path_factory):
     directory = tmp_path_factory.mktemp("family")
-    source = toy_sdxl if SHAPES[request.param][2] == 3 else toy
+    source = toy_sdxl if request.param in SDXL else toy
     base = toy_sdxl.toy_sdxl_patcher() if source is toy_sdxl else toy.toy_model_patcher()
     prompts = source.conditioning(), source.conditioning(seed=6)
     row, model = animated(directory, request.param, base, 0.5)

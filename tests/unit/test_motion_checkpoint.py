@@ -2,7 +2,16 @@ import pytest
 import torch
 from torch import nn
 
-from motion_files import BLOCK, SD15_WIDTHS, CastingOperations, fill, module_names, motion_file, motion_shapes
+from motion_files import (
+    BLOCK,
+    SD15_WIDTHS,
+    TOY_WIDTHS,
+    CastingOperations,
+    fill,
+    module_names,
+    motion_file,
+    motion_shapes,
+)
 from zoetrope.motion_models.checkpoint import read_motion_checkpoint
 from zoetrope.motion_models.errors import MotionFileError
 from zoetrope.motion_models.network import MotionNetwork
@@ -39,7 +48,7 @@ def same_bits(a, b):
         ({"positions": 32}, "v3", 32),
         ({"positions": 32, "middle": True}, "v2", 32),
         ({"positions": 64, "middle": True}, "long", 64),  # LongAnimateDiff
-        ({"positions": 128, "middle": True}, "long", 128),
+        ({"positions": 128, "middle": True}, "long_64", 128),
         ({"positions": 36}, "v3", 36),  # a table somebody stretched
     ],
 )
@@ -152,6 +161,24 @@ def test_training_checkpoint_with_its_whole_unet(middle, family, frames):
     assert (spec.family.name, spec.max_frames) == (family, frames)
     assert torch.equal(weights[OURS + "attentions.1.positions"], sinusoidal_positions(frames, 32))
     MotionNetwork(spec).load_state_dict(weights, strict=True)
+
+
+def test_training_checkpoint_with_the_image_lora_it_was_trained_with():
+    # guoyww/AnimateDiff trains v3 on top of the domain adapter, whose layers a saved UNet then holds as well.
+    layer = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.processor.to_q_lora."
+    adapter = {f"{layer}{half}.weight": torch.zeros(4, 4) for half in ("down", "up")}
+    spec, weights = read_motion_checkpoint({"state_dict": motion_file(positions=32) | adapter})
+    assert spec.family.name == "v3"
+    MotionNetwork(spec).load_state_dict(weights, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("levels", "middle", "family", "frames"),
+    [(4, True, "animatelcm", 64), (4, False, "v1", 24), (3, False, "sdxl_beta", 32)],
+)
+def test_only_the_shape_of_animatelcm_is_animatelcm_without_positions(levels, middle, family, frames):
+    spec, _ = read_motion_checkpoint(motion_file(widths=TOY_WIDTHS[:levels], middle=middle, positions=None))
+    assert (spec.family.name, spec.max_frames) == (family, frames)
 
 
 def test_the_given_dict_is_not_changed():

@@ -6,6 +6,26 @@ from zoetrope.motion_models.families import FAMILIES, find_family
 from zoetrope.motion_models.network import MotionNetwork
 from zoetrope.motion_models.spec import describe
 
+# frames, pixels, sampler, scheduler, steps, cfg, scale. Sources: guoyww/AnimateDiff configs/inference and configs/prompts
+# (DDIM, 25 steps, cfg 7.5, 16 frames at 512) and its sdxl branch (Euler, 50 steps, 8.5, 1024); hotshotco/Hotshot-XL
+# inference.py (EulerA, 30) and pipeline (5.0, 8 frames at 512); the model cards of wangfuyun/AnimateLCM (4 to 8 steps, cfg
+# 1 to 2) and AnimateLCM-I2V (2 to 4, 1), ByteDance/AnimateDiff-Lightning (trailing Euler, cfg 1) and
+# Lightricks/LongAnimateDiff (32 frames, 16 to 64, scale 1.15); open-mmlab/PIA (as v2). `sgm_uniform` is ComfyUI's
+# trailing spacing, `ddim_uniform` its leading one.
+DDIM = ("ddim", "ddim_uniform", 25, 7.5)
+ADVISED = {
+    "v1": ("16", 512, *DDIM, 1.0),
+    "v2": ("16", 512, *DDIM, 1.0),
+    "v3": ("16", 512, *DDIM, 1.0),
+    "long": ("32", 512, *DDIM, 1.15),
+    "long_64": ("16 to 64", 512, *DDIM, 1.15),
+    "sdxl_beta": ("16", 1024, "euler", "ddim_uniform", 50, 8.5, 1.0),
+    "hotshot_xl": ("8", 512, "euler_ancestral", "ddim_uniform", 30, 5.0, 1.0),
+    "animatelcm": ("16", 512, "lcm", "sgm_uniform", 6, 1.5, 1.0),
+    "animatelcm_i2v": ("16", 512, "lcm", "sgm_uniform", 4, 1.0, 1.0),
+    "lightning": ("16", 512, "euler", "sgm_uniform", 4, 1.0, 1.0),
+    "pia": ("16", 512, *DDIM, 1.0),
+}
 FILE_NAMES = {"lightning": "animatediff_lightning_8step_comfyui.safetensors"}
 
 
@@ -18,7 +38,7 @@ FILE_NAMES = {"lightning": "animatediff_lightning_8step_comfyui.safetensors"}
         (True, 32, "v2"),
         (True, 36, "v2"),
         (True, 64, "long"),  # LongAnimateDiff, 32 frames
-        (True, 128, "long"),  # LongAnimateDiff, 64 frames
+        (True, 128, "long_64"),  # LongAnimateDiff, 16 to 64 frames
         (True, 24, "v2"),
         (False, 64, "v3"),
         (False, None, "v1"),  # training checkpoint of the published v1 recipe
@@ -83,6 +103,21 @@ def test_pia_takes_the_inputs_of_the_image():
     file = motion_state_dict("pia")
     _, weights = read_motion_checkpoint(file)
     assert weights["image_input.weight"].equal(file["conv_in.weight"][:, 4:9])
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_what_is_advised(family):
+    advised = (
+        family.trained_frames,
+        family.advised_size,
+        family.advised_sampler,
+        family.advised_scheduler,
+        family.advised_steps,
+        family.advised_cfg,
+        family.advised_scale,
+    )
+    assert advised == ADVISED[family.name]
+    assert family.lcm == (family.advised_sampler == "lcm")
 
 
 def test_names_are_unique():
