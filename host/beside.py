@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ..motion_models.call import Branch
 from ..motion_models.lora import Convolution, LoraPair
+from .active import CACHE_KEY
 from .frames import frames_of_rows, frames_per_chunk
 from .lora import low_rank_patcher
 from .ranges import SamplingRange
@@ -53,10 +54,15 @@ def apply_patches(
         return adapted
     network = low_rank_patcher([pairs_of(model.model, name, patches)])
     adapted.set_additional_models(KEY, [*adapted.get_additional_models_with_key(KEY), network])
-    adapted.set_attachments(KEY, (*(adapted.get_attachment(KEY) or ()), RunLora(name, strength, acts)))
+    adapted.set_attachments(KEY, (*loras_of(adapted), RunLora(name, strength, acts)))
     adapted.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, KEY)
     adapted.add_wrapper_with_key(WrappersMP.APPLY_MODEL, KEY, _apply_model)
     return adapted
+
+
+def loras_of(model: ModelPatcher) -> tuple[RunLora, ...]:
+    """LoRAs beside the weights of ``model``, in the order of their networks."""
+    return model.get_attachment(KEY) or ()
 
 
 def pairs_of(base: nn.Module, name: str, patches: Patches) -> list[LoraPair]:
@@ -114,7 +120,7 @@ def _apply_model(executor, x: Tensor, t: Tensor, *args, **kwargs):
     patcher = base.current_patcher
     networks = [model.model for model in patcher.get_additional_models_with_key(KEY)]
     with ExitStack() as stack:
-        for lora, network in zip(patcher.get_attachment(KEY) or (), networks, strict=True):
+        for lora, network in zip(loras_of(patcher), networks, strict=True):
             factors = RowFactors(lora.strength, lora.range.at(base, options), options, x.shape[0])
             if factors.any:
                 for layer, branch in network.branches(0, 1.0):
@@ -136,7 +142,7 @@ class RowFactors:
     def __init__(self, strength: Strength, factor: float, options: dict, rows: int):
         per_chunk = frames_per_chunk(options, rows)
         frames, total = frames_of_rows(options, per_chunk)
-        value = strength.at(frames, total, 1, 1, torch.empty(0)) if factor else 0.0
+        value = strength.at(frames, total, 1, 1, torch.empty(0), options.get(CACHE_KEY)) if factor else 0.0
         self.value = value * factor
         if isinstance(self.value, Tensor):
             self.value = self.value.flatten().repeat(rows // per_chunk)

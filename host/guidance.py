@@ -76,10 +76,15 @@ def guidance_of(value: object, acts: SamplingRange, mask: Tensor | None) -> Guid
     return Guidance(strength_of(value, "guidance"), acts, where)
 
 
+def guidances_of(model: ModelPatcher) -> tuple[Guidance, ...]:
+    """All guidances on ``model``, the first applied first."""
+    return model.get_attachment(KEY) or ()
+
+
 def apply_guidance(model: ModelPatcher, guidance: Guidance) -> ModelPatcher:
     """A clone of ``model`` that is guided per frame; of several, the last applied wins where it acts."""
     guided = model.clone()
-    guided.set_attachments(KEY, (*(guided.get_attachment(KEY) or ()), guidance))
+    guided.set_attachments(KEY, (*guidances_of(guided), guidance))
     for kind, function in ((WrappersMP.OUTER_SAMPLE, _check_run), (WrappersMP.PREDICT_NOISE, _predict_noise)):
         guided.remove_wrappers_with_key(kind, KEY)
         guided.add_wrapper_with_key(kind, KEY, function)
@@ -93,7 +98,7 @@ def _check_run(executor, noise: Tensor, *args, **kwargs):
         ValueError: the frames are not on the batch axis.
     """
     guider = executor.class_obj
-    if noise.ndim != 4 and not all(guidance.is_number for guidance in guider.model_patcher.get_attachment(KEY)):
+    if noise.ndim != 4 and not all(guidance.is_number for guidance in guidances_of(guider.model_patcher)):
         raise ValueError(
             "Guidance Per Frame needs image latents with four axes, frames first, but this model samples a latent of "
             f"shape {tuple(noise.shape)}; for video models set guidance to a number."
@@ -121,7 +126,7 @@ def _predict_noise(executor, x: Tensor, timestep: Tensor, *args, **kwargs):
 
 def _scale_at(guider: Any, own: Any, x: Tensor, timestep: Tensor, options: dict) -> Any:
     """What stands for the guider's ``own`` guidance at this step, or None."""
-    for guidance in reversed(guider.model_patcher.get_attachment(KEY)):
+    for guidance in reversed(guidances_of(guider.model_patcher)):
         factor = guidance.range.at(guider.inner_model, {"sigmas": timestep})
         if not factor:
             continue

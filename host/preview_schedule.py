@@ -13,9 +13,11 @@ from comfy.samplers import calculate_sigmas
 from torch import Tensor
 
 from ..temporal.fuse import FUSE_METHODS, blend_shares
-from ..temporal.values import FrameValues
+from ..temporal.values import FrameValues, values_of
 from ..temporal.windows import WITHOUT_OVERLAP, WindowSettings, windows_for_step
 from ..video.chart import Bar, Chart, Curve, Row, draw
+from . import beside
+from .guidance import guidances_of
 from .settings import settings_of
 from .values import Strength
 from .views import settings_within, views_of
@@ -48,19 +50,20 @@ class Step:
         return sum(map(len, self.windows)) + self.anchors
 
 
-def picture(model: ModelPatcher, frames: int, steps: int, values: FrameValues | None) -> Tensor:
+def picture(model: ModelPatcher, frames: int, steps: int, values: object) -> Tensor:
     """The schedule of a MODEL as IMAGE, (1, H, W, 3) in 0..1.
 
     Args:
         model: MODEL as it would go into a sampler.
         frames: length of the clip.
         steps: of the sampler. Percent ranges fall on steps as with the scheduler ``normal``.
-        values: drawn as a curve beside those that the MODEL carries.
+        values: FRAME_VALUES or a list of numbers, drawn as a curve beside those that the MODEL carries; or None.
 
     Raises:
-        ValueError: core's Context Windows on the MODEL contradict themselves.
+        ValueError: core's Context Windows on the MODEL contradict themselves, or the values are something else.
     """
-    pixels = draw(chart_of(model, frames, steps, values))
+    given = None if values is None else values_of(values, "frame_values")
+    pixels = draw(chart_of(model, frames, steps, given))
     return torch.from_numpy(pixels).to(torch.float32).div(255).unsqueeze(0)
 
 
@@ -153,14 +156,19 @@ def _row(model: ModelPatcher, step: Step, frames: int) -> Row:
 
 
 def curves(model: ModelPatcher, frames: int, values: FrameValues | None) -> list[Curve]:
-    """Values that change over the frames: those given and those of the MODEL's motion models and MotionLoRAs."""
+    """Values that change over the frames: those given, and those of the MODEL's motion models, LoRAs and guidance."""
     found = [] if values is None else [Curve("frame_values", values.at(frames))]
+    changing = [entry for entry in _strengths(model) if not entry[1].constant]
+    return found + [Curve(name, _per_frame(strength, frames)) for name, strength in changing]
+
+
+def _strengths(model: ModelPatcher) -> Iterator[tuple[str, Strength]]:
     for settings in settings_of(model):
-        strengths = [("scale", settings.name, settings.scale), ("effect", settings.name, settings.effect)]
-        strengths += [("strength", lora.name, lora.strength) for lora in settings.loras]
-        changing = [entry for entry in strengths if not entry[2].constant]
-        found += [Curve(f"{what} of {name}", _per_frame(strength, frames)) for what, name, strength in changing]
-    return found
+        yield f"scale of {settings.name}", settings.scale
+        yield f"effect of {settings.name}", settings.effect
+        yield from ((f"strength of {lora.name}", lora.strength) for lora in settings.loras)
+    yield from ((f"strength of {lora.name}", lora.strength) for lora in beside.loras_of(model))
+    yield from (("guidance", guidance.value) for guidance in guidances_of(model))
 
 
 def _per_frame(strength: Strength, frames: int) -> list[float]:

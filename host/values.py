@@ -4,8 +4,9 @@ Shapes: F = frames of a chunk, M = frames of a mask, H, W = feature map, P = H *
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,7 +48,15 @@ class Strength:
         """The product of two."""
         return Strength(self.number * other.number, self.factors + other.factors)
 
-    def at(self, frames: Sequence[int], total: int, height: int, width: int, like: Tensor) -> Value:
+    def at(
+        self,
+        frames: Sequence[int],
+        total: int,
+        height: int,
+        width: int,
+        like: Tensor,
+        memo: MutableMapping[Any, Any] | None = None,
+    ) -> Value:
         """The product for the frames of one chunk at one feature map.
 
         Args:
@@ -56,6 +65,7 @@ class Strength:
             height: H.
             width: W.
             like: tensor whose device and dtype the result takes.
+            memo: of the run, keeps the values of the whole clip: every UNet call asks, and a long clip's take time.
 
         Returns:
             A number, or (F, 1) without masks, or (F, P) with them. Masks are resized bilinearly, as
@@ -63,19 +73,26 @@ class Strength:
         """
         value: Value = self.number
         for factor in self.factors:
-            value = value * _factor(factor, frames, total, (height, width), like)
+            value = value * _factor(factor, frames, total, (height, width), like, {} if memo is None else memo)
         return value
 
 
 def _factor(
-    factor: FrameValues | Tensor, frames: Sequence[int], total: int, size: tuple[int, int], like: Tensor
+    factor: FrameValues | Tensor,
+    frames: Sequence[int],
+    total: int,
+    size: tuple[int, int],
+    like: Tensor,
+    memo: MutableMapping[Any, Any],
 ) -> Tensor:
     if isinstance(factor, Tensor):
         rows = factor[[min(frame, factor.shape[0] - 1) for frame in frames]].to(torch.float32)
         resized = interpolate(rows.unsqueeze(1), size=size, mode="bilinear", align_corners=False)
         return resized.flatten(1).to(like)
-    values = factor.at(total)
-    return torch.tensor([[values[frame]] for frame in frames]).to(like)
+    key = ("values", id(factor), total)
+    if key not in memo:
+        memo[key] = factor.at(total)
+    return torch.tensor([[memo[key][frame]] for frame in frames]).to(like)
 
 
 def strength_of(value: object, name: str) -> Strength:

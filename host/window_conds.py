@@ -45,5 +45,7 @@ def rows_of_window(value: Any, window: list[int], total: int, repeats: bool) -> 
         total: frames of the clip.
         repeats: also cut several rows of another number than the clip's frames, as if repeated over the clip.
     """
-    rows = value.shape[0] if isinstance(value, Tensor) and value.ndim else 1
+    if not isinstance(value, Tensor) or not value.ndim:
+        return value
+    rows = value.shape[0]
     return value[[frame % rows for frame in window]] if rows == total or (repeats and rows > 1) else value

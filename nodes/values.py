@@ -14,6 +14,7 @@ from ..temporal.values import CurveValues, between, listed
 from .types import FrameValues as FrameValuesType
 
 CATEGORY = "Zoetrope/windows"
+MOST = 100000  # frames of a list of floats
 
 
 def between_inputs(of_low: str, of_high: str) -> list[io.Input]:
@@ -61,7 +62,7 @@ class FrameValues(io.ComfyNode):
                     "frames",
                     default=0,
                     min=0,
-                    max=100000,
+                    max=MOST,
                     optional=True,
                     tooltip="Length that negative frames and positions refer to, and of the list of floats. "
                     "0: the clip's length; the list then ends at the last key with a frame number.",
@@ -71,9 +72,17 @@ class FrameValues(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, schedule: str | None = None) -> bool | str:
+        """The schedule is read before anything runs; None is text that another node will make."""
+        try:
+            return schedule is None or bool(parse_value_schedule(schedule))
+        except ValueError as error:
+            return str(error)
+
+    @classmethod
     def execute(cls, schedule: str, frames: int = 0) -> io.NodeOutput:
         values = parse_value_schedule(schedule)
-        floats = values.at(frames or values.numbered_frames)
+        floats = values.at(frames or min(values.numbered_frames, MOST))
         return io.NodeOutput(listed(floats) if frames else values, floats)
 
 

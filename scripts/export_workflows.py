@@ -32,9 +32,12 @@ EXPORT = """async (prompt) => {
     let y = 0, width = 0;
     for (const node of column) {
       const size = node.computeSize();
-      const roomy = node.type === 'CLIPTextEncode' || node.type === 'ZoetropeApplyControlNetPerFrame';
+      const roomy = ['CLIPTextEncode', 'ZoetropeApplyControlNetPerFrame', 'ZoetropePromptSchedule',
+                     'ZoetropeFrameValues'].includes(node.type);
+      const shows = ['ZoetropeCombineVideo', 'ZoetropeSampleEndless', 'ZoetropeSampleVideo',
+                     'ZoetropePreviewSchedule'].includes(node.type);
       node.setSize([Math.max(size[0], 300), roomy ? Math.max(size[1], 180) : size[1]]);
-      if (node.type === 'ZoetropeCombineVideo') node.setSize([Math.max(size[0], 340), size[1] + 320]);
+      if (shows) node.setSize([Math.max(size[0], 340), size[1] + 320]);
       node.pos = [x, y];
       y += node.size[1] + 60;
       width = Math.max(width, node.size[0]);

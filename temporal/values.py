@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Protocol, cast, runtime_checkable
 
 
@@ -78,7 +79,7 @@ def listed(values: Sequence[object]) -> ListedValues:
         raise ValueError("The list of values per frame is empty; give it at least one number.")
     numbers: list[float] = []
     for index, value in enumerate(values):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):  # also NumPy's numbers
             raise ValueError(f"Value {index} of the values per frame is {value!r}; each must be a finite number.")
         numbers.append(float(value))
     return ListedValues(tuple(numbers))

@@ -1,5 +1,6 @@
 """Guidance per frame against runs of core's samplers and guiders at the same number."""
 
+import comfy.samplers
 import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import BasicGuider, DualCFGGuider
@@ -10,6 +11,7 @@ from comfy_extras.nodes_perpneg import PerpNegGuider
 import toy
 from toy_files import relative_error
 from zoetrope.host.guidance import FrameScale, apply_guidance, guidance_of
+from zoetrope.host.numbered import numbered
 from zoetrope.host.ranges import SamplingRange
 from zoetrope.host.windows import apply_windows
 from zoetrope.temporal.windows import WindowSettings
@@ -103,6 +105,7 @@ def test_without_a_negative_prompt_nothing_happens_and_the_log_says_so(model, ca
     assert "no negative prompt" in caplog.text
 
 
+@pytest.mark.newest_host
 def test_in_a_range_and_the_last_applied_first(model):
     """At the first of four steps the noise level is that of 0, at the last one beyond 0.5."""
     both = guided(guided(model, 6.0), RAMP, start=0.5)
@@ -111,6 +114,23 @@ def test_in_a_range_and_the_last_applied_first(model):
     assert torch.equal(first, at_six[0])
     assert relative_error(later, at_six[3]) > 1e-3
     assert torch.equal(sample(guided(model, RAMP, end=0.0), 2.0, denoise=0.5), sample(model, 2.0, denoise=0.5))
+
+
+def test_a_run_of_some_frames_of_a_clip_takes_their_values(model):
+    """As FIFO and samplers in segments make them: frames 2 and 3 of 4, announced by a handler."""
+    guider = comfy.samplers.CFGGuider(guided(model, RAMP))
+    guider.set_conds(toy.conditioning(), toy.conditioning(seed=6))
+    guider.model_options = numbered(guider.model_options, range(2, FRAMES), FRAMES)
+    expected = toy.sample(guided(model, RAMP[2:]), frames=2, steps=1)
+    assert relative_error(toy.guided_sample(guider, frames=2, steps=1), expected) < 1e-5
+
+
+@pytest.mark.newest_host
+def test_keyframes_are_factors_of_the_guidance_not_of_the_samplers(model):
+    half, expected = SamplingRange(keyframes=((0.0, 0.5),)), sample(model, 3.0, steps=1)
+    for value, mask in ((6.0, None), ([6.0], None), (6.0, torch.ones(1, 8, 8))):
+        ours = sample(apply_guidance(model, guidance_of(value, half, mask)), 2.0, steps=1)
+        assert relative_error(ours, expected) < 1e-5
 
 
 def test_the_negative_prompt_runs_only_where_a_frame_needs_it(unet):
@@ -122,6 +142,7 @@ def test_the_negative_prompt_runs_only_where_a_frame_needs_it(unet):
     assert rows == [1, 1, 2]
 
 
+@pytest.mark.newest_host
 def test_masks(model):
     """One Euler step to noise level 0 gives the prediction itself, so pixels can be compared."""
     own, other, one = (sample(model, cfg, steps=1) for cfg in (2.0, 6.0, 1.0))
@@ -145,5 +166,6 @@ def test_bad_input_is_named(model):
 
 def test_a_scale_reads_as_one_only_if_all_of_it_is():
     assert float(torch.tensor([1.0, 1.0]).as_subclass(FrameScale)) == 1.0
+    assert float(torch.tensor([0.5, 1.0]).as_subclass(FrameScale)) == 0.5
     assert float(torch.tensor([1.0, 0.5, 3.0]).as_subclass(FrameScale)) == 3.0
     assert type(torch.tensor([1.0]).as_subclass(FrameScale) * torch.ones(1)) is torch.Tensor

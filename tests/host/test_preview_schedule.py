@@ -5,12 +5,17 @@ import torch
 
 import toy
 import toy_files
-from zoetrope.host.preview_schedule import chart_of, planned_steps
+from zoetrope.host.guidance import apply_guidance, guidance_of
+from zoetrope.host.model_lora import apply_lora
+from zoetrope.host.preview_schedule import chart_of, picture, planned_steps
+from zoetrope.host.ranges import SamplingRange
+from zoetrope.host.values import Strength
 from zoetrope.host.views import apply_views
 from zoetrope.host.windows import apply_windows
 from zoetrope.nodes.preview import PreviewSchedule
 from zoetrope.temporal.fuse import blend_shares
 from zoetrope.temporal.schedule import parse_value_schedule
+from zoetrope.temporal.values import listed
 from zoetrope.temporal.windows import WindowSettings, windows_for_step
 
 FRAMES, STEPS = 11, 5
@@ -65,16 +70,21 @@ def test_what_is_drawn_is_what_runs(model, name):
         assert torch.allclose(sums, torch.ones(FRAMES))
 
 
+@pytest.mark.newest_host
 def test_shares_are_those_of_the_stage_at_work(model):
     plan = list(planned_steps(staged(model), FRAMES, STEPS))
     windows = windows_for_step(SMALL, FRAMES, 2)
     assert plan[2].windows == windows
     assert plan[2].shares == blend_shares(SMALL, windows, FRAMES)
+    (step,) = planned_steps(cores(model, causal_window_fix=False), FRAMES, 1)
+    relative = WindowSettings(4, 1, "standard_uniform", "relative")
+    assert step.shares == blend_shares(relative, step.windows, FRAMES) != blend_shares(SMALL, step.windows, FRAMES)
     assert [step.plan.split(",")[0] for step in plan] == ["windows of 6"] * 2 + ["windows of 4"] + [
         "all frames at once"
     ] * 2
 
 
+@pytest.mark.newest_host
 def test_the_chart_says_how_much_work_it_is(model):
     chart = chart_of(apply_windows(model, WindowSettings(4, 1, "standard_static")), 10, 3, None)
     # three windows of four frames over ten
@@ -86,6 +96,7 @@ def test_the_chart_says_how_much_work_it_is(model):
     assert len(chart_of(model, 8, 250, None).rows) == 84  # every third
 
 
+@pytest.mark.newest_host
 def test_views_lie_within_their_windows(model):
     viewed = apply_views(apply_windows(model, WindowSettings(6, 2, "standard_static")), WindowSettings(4, 2))
     first, second = chart_of(viewed, 10, 1, None).rows[0].bars
@@ -93,6 +104,7 @@ def test_views_lie_within_their_windows(model):
     assert [list(view) for view in second.views] == [[4, 5, 6, 7], [6, 7, 8, 9]]
 
 
+@pytest.mark.newest_host
 def test_values_over_the_frames_are_those_the_model_carries(model, tmp_path):
     rise, mask = parse_value_schedule("0: 0, -1: 1"), torch.zeros(2, 8, 8)
     mask[1, :4] = 1.0  # its second frame, which later frames hold
@@ -101,6 +113,26 @@ def test_values_over_the_frames_are_those_the_model_carries(model, tmp_path):
     assert [list(curve.values) for curve in curves] == [[2.0] * 5, [0, 0.25, 0.5, 0.75, 1], [0, 0.5, 0.5, 0.5, 0.5]]
     assert [curve.name.split()[0] for curve in curves] == ["frame_values", "scale", "effect"]
     assert chart_of(toy_files.animate(model, toy_files.motion_model(tmp_path)), 5, 1, None).curves == []
+
+
+@pytest.mark.newest_host
+def test_guidance_and_loras_per_frame_are_drawn_and_constants_are_not(model, tmp_path):
+    layer = "diffusion_model.input_blocks.2.1.transformer_blocks.0.attn1.to_q"
+    pair = {f"{layer}.lora_up.weight": torch.ones(32, 2), f"{layer}.lora_down.weight": torch.ones(2, 32)}
+    name = toy_files.put("loras", tmp_path / "style.safetensors", pair)
+    always, fall = SamplingRange(), parse_value_schedule("0: 1, -1: 0")
+    led = apply_lora(model, name, Strength(2.0, (fall,)), always)
+    led = apply_guidance(led, guidance_of(fall, always, None))
+    led = apply_guidance(led, guidance_of(7.0, always, None))
+    drawn = {curve.name: list(curve.values) for curve in chart_of(led, 3, 1, None).curves}
+    assert drawn == {"strength of style.safetensors": [2.0, 1.0, 0.0], "guidance": [1.0, 0.5, 0.0]}
+
+
+@pytest.mark.newest_host
+def test_given_values_may_be_a_list_and_other_things_are_named(model):
+    assert torch.equal(picture(model, 3, 1, [1, 2, 3]), picture(model, 3, 1, listed([1, 2, 3])))
+    with pytest.raises(ValueError, match="frame_values is 'x'; connect FRAME_VALUES"):
+        picture(model, 3, 1, "x")
 
 
 def test_windows_over_another_axis_and_of_unknown_packs_leave_the_clip_whole(model):

@@ -6,6 +6,7 @@ import torch
 from zoetrope.host.values import Strength
 from zoetrope.temporal.values import listed
 
+pytestmark = pytest.mark.newest_host
 LIKE = torch.zeros(1, dtype=torch.float64)
 # Three frames of 2 x 6 pixels, left half and right half: every half has a value of its own.
 HALVES = torch.tensor([[0.1, 0.9], [0.2, 0.8], [0.3, 0.7]])
@@ -37,3 +38,22 @@ def test_factors_multiply_frame_by_frame_and_pixel_by_pixel():
 def test_values_alone_are_one_a_frame():
     value = Strength(2.0, (listed([1.0, 3.0, 5.0]),)).at((2, 0), 3, 4, 4, LIKE)
     assert value.tolist() == [[10.0], [2.0]]
+
+
+class Counted:
+    """Values that count how often they are calculated."""
+
+    times = 0
+
+    def at(self, total_frames):
+        self.times += 1
+        return [float(frame) for frame in range(total_frames)]
+
+
+def test_values_of_a_clip_are_calculated_once_however_many_windows_ask():
+    values = Counted()
+    strength = Strength(factors=(values,))
+    memo: dict = {}  # of a run
+    rows = [strength.at((first, first + 1), 100, 1, 1, LIKE, memo).flatten().tolist() for first in (0, 50, 98)]
+    assert rows == [[0, 1], [50, 51], [98, 99]] and values.times == 1
+    assert strength.at((0, 2), 3, 1, 1, LIKE).flatten().tolist() == [0, 2] and values.times == 2

@@ -7,6 +7,7 @@ import toy
 from zoetrope.nodes.control import ApplyControlNetPerFrame
 from zoetrope.nodes.frames import MergeFrames, SelectFrames
 from zoetrope.nodes.values import (
+    FrameValues,
     FrameValuesFromAudio,
     FrameValuesFromCurve,
     FrameValuesFromList,
@@ -33,6 +34,18 @@ def test_other_things_are_no_curve(curve):
         FrameValuesFromCurve.execute(curve, 0.0, 1.0)
 
 
+def test_a_wrong_schedule_is_refused_before_anything_runs():
+    assert FrameValues.validate_inputs("0: 1, -1: 0") is FrameValues.validate_inputs() is True
+    assert FrameValues.validate_inputs("0: 1, 8").startswith("Schedule piece '8' is not 'frame: value'")
+
+
+@pytest.mark.newest_host
+def test_floats_of_frame_values_end_at_the_last_numbered_key_or_at_the_widgets_most():
+    assert FrameValues.execute("0: 1, 2: 3, -1: 9").result[1] == [1, 5, 9]
+    assert FrameValues.execute("0: 1, -1: 3", 3).result[1] == [1, 2, 3]
+    assert len(FrameValues.execute("0: 1, 999999999999: 3").result[1]) == 100000
+
+
 def test_lists_of_one_node_or_of_many_numbers():
     for values in ([1.0, 2, 3.0], [[1.0, 2, 3.0]]):
         frame_values, floats = FrameValuesFromList.execute(values).result
@@ -40,6 +53,7 @@ def test_lists_of_one_node_or_of_many_numbers():
         assert floats == [1, 2, 3]
 
 
+@pytest.mark.newest_host
 def test_masks_count_by_their_mean():
     mask = torch.zeros(3, 4, 4)
     mask[1, :, :2] = 1.0
@@ -48,6 +62,7 @@ def test_masks_count_by_their_mean():
     assert floats == frame_values.at(3) == [1, 2, 3]
 
 
+@pytest.mark.newest_host
 def test_audio_is_followed():
     second = torch.zeros(1, 2, 16000)
     second[..., 8000:10000] = torch.sin(torch.arange(2000) * 0.4)
@@ -72,6 +87,7 @@ def test_controlnets_take_values_besides_the_schedule():
         spec("0: 1", "x")
 
 
+@pytest.mark.newest_host
 def test_selecting_and_merging():
     clip = torch.arange(5.0).view(-1, 1, 1, 1).expand(-1, 2, 2, 3)
     frames, count = SelectFrames.execute(clip, "::-2, 0").result

@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+import toy_sdxl
 
 import toy
 from camera_files import camera_file
 from toy_files import animate, motion_model, put, relative_error
+from toy_motion import SHAPES
 from zoetrope.host import camera, files, views
 from zoetrope.host.image_reference import ImageReferenceGuide
 from zoetrope.host.pia import PiaGuide
@@ -19,6 +21,7 @@ from zoetrope.temporal.windows import WindowSettings, windows_for_step
 SIZE = 8  # of the latent: one pixel in the deepest level
 FRAMES = 7
 STATIC = WindowSettings(3, 1, "standard_static")  # three windows
+newest = pytest.mark.newest_host
 CLOSE = 3e-4  # float32 products in other batches leave 1e-4 after one step; in float64 nothing is left
 
 
@@ -60,14 +63,24 @@ def busy(model, directory, family):
 
 @pytest.mark.parametrize(
     ("family", "split_conds"),
-    [("v1", False), ("v3", True), ("pia", False), ("animatelcm_i2v", True)],
+    [
+        ("v1", False),
+        ("v3", True),
+        pytest.param("pia", False, marks=newest),
+        pytest.param("animatelcm_i2v", True, marks=newest),
+        pytest.param("sdxl_beta", False, marks=newest),
+        pytest.param("hotshot_xl", False, marks=newest),
+    ],
 )
 def test_stacked_windows_are_the_windows_one_at_a_time(tmp_path, family, split_conds):
     """Three windows in one call, cond and uncond in that call or each in its own."""
-    calls = []
-    moving = busy(toy.toy_model_patcher(split_conds=split_conds), tmp_path, family)
+    calls, prompts, model = [], {}, toy.toy_model_patcher(split_conds=split_conds)
+    if SHAPES[family][2] == 3:
+        prompts = {"positive": toy_sdxl.conditioning(), "negative": toy_sdxl.conditioning(seed=6)}
+        model = toy_sdxl.toy_sdxl_patcher()
+    moving = busy(model, tmp_path, family)
     moving = toy.watch(moving, lambda x, control, options: calls.append(len(x)))
-    one, all_three = (clip_of(apply_windows(moving, STATIC, together)) for together in (1, 3))
+    one, all_three = (clip_of(apply_windows(moving, STATIC, together), **prompts) for together in (1, 3))
     conds = 1 if split_conds else 2
     assert set(calls) == {3 * conds, 9 * conds}
     assert relative_error(all_three, one) < CLOSE
@@ -90,6 +103,7 @@ def test_views_without_overlap_are_clips_of_their_own(tmp_path, v2, split_conds)
     assert relative_error(whole, clip_of(moving, noise=noise)) > 1e-3
 
 
+@newest
 def test_norms_of_v1_see_the_whole_clip(model, tmp_path):
     """Only attention is cut: the same pieces are not clips of their own where norms join all frames."""
     moving, noise = animate(model, motion_model(tmp_path, "v1")), toy.noise_for(6, SIZE)
@@ -97,6 +111,7 @@ def test_norms_of_v1_see_the_whole_clip(model, tmp_path):
     assert relative_error(whole[:3], clip_of(moving, noise=noise[:3])) > 1e-3
 
 
+@newest
 @pytest.mark.parametrize("family", ["v1", "v3", "pia"])
 def test_one_view_is_the_plain_clip_bit_for_bit_and_shorter_views_are_not(model, tmp_path, family):
     moving = busy(model, tmp_path, family)
@@ -135,6 +150,7 @@ def test_views_move_with_the_steps_and_only_whole_clips_are_loops(model, v2, mon
     assert set(cut) == {("standard_uniform", False, 6, step) for step in range(2)}
 
 
+@newest
 def test_views_in_stacked_windows_are_views_in_each(model, v2):
     moving = viewed(animate(model, v2))
     windows = WindowSettings(5, 3, "standard_static")

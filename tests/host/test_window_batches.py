@@ -74,6 +74,33 @@ def test_number_of_stacked_windows_follows_free_memory(model, monkeypatch):
     assert memory.windows_that_fit(base, shape, torch.device("cpu")) == 1
 
 
+def test_motion_modules_count_when_windows_are_stacked(model, tmp_path, monkeypatch):
+    animated, shape = animate(model, motion_model(tmp_path)), [16, 4, 8, 8]
+    base = animated.model
+    monkeypatch.setattr(base, "current_patcher", animated, raising=False)
+    needed = base.memory_required(shape) + memory.motion_bytes(animated, 16 * 8 * 8)
+    for spare, windows in ((-1000, 1), (1000, 2)):  # at toy size the modules' bytes are few beside the UNet's
+        monkeypatch.setattr(animated, "get_free_memory", lambda device, free=3 * needed + spare: free)
+        assert memory.windows_that_fit(base, shape, torch.device("cuda:0")) == windows
+
+
+def test_free_memory_is_asked_about_a_window_with_the_conditionings_that_run(model, monkeypatch):
+    asked = []
+
+    def two(base, shape, device):
+        asked.append(shape)
+        return 2
+
+    monkeypatch.setattr(memory, "windows_that_fit", two)
+    windowed, positive = apply_windows(model, WindowSettings(4, 0, "batched")), toy.conditioning() + toy.conditioning(8)
+    calls = calls_of(windowed, frames=14, positive=positive)
+    assert [windows for _, windows, _ in calls] == [2, 1, 1]
+    calls_of(windowed, frames=14, positive=positive, cfg=1.0)
+    assert asked == [[4 * 3, 4, toy.SIZE, toy.SIZE], [4 * 2, 4, toy.SIZE, toy.SIZE]]  # at cfg 1 no negative runs
+    assert len(calls_of(windowed, frames=4)) == 1 and len(asked) == 2  # without windows nobody asks
+
+
+@pytest.mark.newest_host
 def test_shifted_windows_cost_one_pass_and_overlapping_ones_a_third_more(model):
     def passes(schedule, total=64, steps=4):
         calls = calls_of(apply_windows(model, WindowSettings(16, 4, schedule)), total, steps)
@@ -117,6 +144,7 @@ def test_a_closed_loop_in_one_window_turns_at_every_step(model):
     assert [frames for frames, _, _ in calls_of(turned, frames=1)] == [None]
 
 
+@pytest.mark.newest_host
 @pytest.mark.parametrize(
     ("frames", "settings", "change"),
     [

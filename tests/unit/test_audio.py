@@ -57,6 +57,17 @@ def test_peaks_stay_at_their_frames_and_fade_after_them():
     assert sharp[4] == pytest.approx(1.0)
 
 
+def test_a_beat_is_heard_as_much_before_its_frame_as_after_it():
+    loudness = frame_loudness(beats(9, {4}, hertz=200), RATE, 8)
+    assert loudness[3] == pytest.approx(loudness[5], rel=1e-2)
+    assert loudness[4] > 3 * loudness[3] > 0
+
+
+def test_frames_shorter_than_a_period_hear_it_whole():
+    middle = frame_loudness(sine(40), RATE, 120, "low")[20:-20]
+    assert middle == pytest.approx([math.sqrt(0.5)] * len(middle), abs=0.02)
+
+
 def test_fading_is_exponential():
     faded = AudioValues((0.0, 1.0, 0.0, 0.0), smoothing=0.5).at(4)
     assert faded == pytest.approx([0, 1, 0.5, 0.25])
@@ -78,6 +89,8 @@ def test_silence_gives_low_and_a_steady_sound_high():
     for silence in (0.0, 5e-5):
         assert AudioValues((silence,) * 5, low=0.3).at(7) == [0.3] * 7
     assert AudioValues((0.2,) * 5, low=0.3, high=0.9).at(5) == pytest.approx([0.9] * 5)
+    # 5th percentile 0.9 of loud at most: (0.195 - 0.18) / (0.2 - 0.18)
+    assert AudioValues((0.2, 0.195) * 5).at(10) == pytest.approx([1.0, 0.75] * 5)
 
 
 def test_percentiles_are_numpys():
@@ -90,6 +103,7 @@ def test_one_bang_does_not_decide():
     loudness = (*[0.1, 0.2] * 30, 50.0)
     values = AudioValues(loudness).at(61)
     assert values[1] == pytest.approx(1.0)
+    assert AudioValues((*[0.0] * 60, 50.0)).at(61) == [0.0] * 60 + [1.0]  # unless all else is silence
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,7 @@ def test_lists_and_ranges(text, expected):
 def test_a_range_stays_and_goes_over_from_its_last_frame():
     assert share_of_b('"0:3": "a", "6": "b"', 7) == pytest.approx([0, 0, 0, 0.25, 0.5, 0.75, 1])
     assert share_of_b('"0:": "a", "3": "b"', 4) == [0, 0, 0, 1]
+    assert share_of_b('"0:": "a" ease_in, "2": "b"', 3) == [0, 0.25, 1]
 
 
 def test_easings_after_a_quoted_prompt():
@@ -85,8 +86,9 @@ def test_easings_after_a_quoted_prompt():
     assert parse_prompt_schedule("0: a hold").keys[0].prompt == "a hold"
 
 
-def test_the_same_prompt_twice_is_no_blend():
+def test_the_same_prompt_twice_is_no_blend_and_a_prompt_that_no_frame_reaches_is_not_named():
     assert set(shares('"0": "a", "8": "a"', 9)) == {PromptShare("a", "a", 0.0)}
+    assert set(shares('"0": "a" hold, "90": "b"', 9)) == {PromptShare("a", "a", 0.0)}
 
 
 @pytest.mark.parametrize(

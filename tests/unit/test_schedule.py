@@ -63,7 +63,7 @@ def test_the_later_of_two_keys_at_one_frame_counts():
     assert values("-1: 7, 3: 1", 4) == [1, 1, 1, 1]
 
 
-def test_a_single_frame_has_the_first_position():
+def test_in_a_clip_of_one_frame_all_positions_meet_and_the_later_counts():
     assert values("0.0: 3, 1.0: 5", 1) == [5]
     assert values("0: 3", 1) == [3]
 

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from zoetrope.temporal.schedule import parse_value_schedule
@@ -10,7 +11,7 @@ from zoetrope.temporal.values import CurveValues, FrameValues, Product, listed
 
 @pytest.mark.parametrize(("total", "expected"), [(2, [1, 2]), (3, [1, 2, 3]), (5, [1, 2, 3, 3, 3])])
 def test_a_list_is_cut_or_its_last_value_held(total, expected):
-    assert listed([1, 2.0, 3]).at(total) == expected
+    assert listed([1, 2.0, 3]).at(total) == listed([np.int64(1), np.float32(2), 3]).at(total) == expected
 
 
 @pytest.mark.parametrize("bad", [[], [1, math.nan], [1, "2"], [True]])
