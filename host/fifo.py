@@ -5,6 +5,8 @@ Shapes: F = frames of a window, C = latent channels, h, w = latent size.
 
 import logging
 from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import count
 from typing import Any
 
 import comfy.samplers
@@ -13,11 +15,19 @@ from comfy import model_management
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..temporal.fifo import Fifo, FifoSettings
+from ..temporal.fifo import Fifo, FifoSettings, Predict
+from . import free_init, noise
 from .guided import Guided
 from .numbered import numbered
 from .settings import MotionSettings, settings_of
-from .streams import FrameProgress, check_image_vae, check_together, streamed, warn_without_motion
+from .streams import (
+    FrameProgress,
+    check_image_vae,
+    check_together,
+    streamed,
+    warn_without_effect,
+    warn_without_motion,
+)
 from .video import FrameSource
 
 log = logging.getLogger("zoetrope")
@@ -54,7 +64,7 @@ def endless_frames(
 
 
 def _start(latents: Tensor, window: int, model: ModelPatcher) -> Tensor:
-    """F latents as the model has them; a shorter clip begins with more of its first frame."""
+    """The last F latents as the model has them; a shorter clip begins with more of its first frame."""
     channels = model.model.latent_format.latent_channels
     if latents.is_nested or latents.ndim != 4 or latents.shape[1] != channels or not len(latents):
         raise ValueError(
@@ -62,7 +72,7 @@ def _start(latents: Tensor, window: int, model: ModelPatcher) -> Tensor:
             "height, width)."
         )
     short = window - len(latents)
-    clip = latents[:window] if short <= 0 else torch.cat([latents[:1].expand(short, -1, -1, -1), latents])
+    clip = latents[-window:] if short <= 0 else torch.cat([latents[:1].expand(short, -1, -1, -1), latents])
     return model.model.process_latent_in(clip.to(torch.float32))
 
 
@@ -105,6 +115,7 @@ class FifoSampler(comfy.samplers.Sampler):
         self.settings, self.start = settings, start
         self.fifo: Fifo | None = None
         self.count = 0  # frames the next run finishes
+        self.shown: Tensor | None = None  # (F, C, h, w) expected of an iteration's first window, where a frame leaves
 
     @property
     def start_cost(self) -> int:
@@ -123,33 +134,46 @@ class FifoSampler(comfy.samplers.Sampler):
         disable_pbar=False,
     ) -> Tensor:
         """Finish ``count`` frames: (count, C, h, w), clean."""
-        shown: list[Tensor] = []
-
-        def predict(x: Tensor, levels: Tensor, frames: list[int]) -> Tensor:
-            model_management.throw_exception_if_processing_interrupted()
-            options = numbered(extra_args["model_options"], frames, self.settings.frames)
-            denoised = model_wrap(x, levels, model_options=options, seed=extra_args.get("seed"))
-            shown.append(denoised)
-            return denoised
-
+        predict = partial(self._predict, model_wrap, extra_args)
+        total = self.start_cost + self.settings.iterations
         if self.fifo is None:
             self.fifo = Fifo(self.settings, sigmas, model_wrap.inner_model.model_sampling.noise_scaling)
-            self.fifo.fill(self.fifo.first_clip(predict, noise) if self.start is None else self.start.to(noise))
+            start = self._first_clip(self.fifo, predict, noise, callback, total) if self.start is None else self.start
+            self.fifo.fill(start.to(noise))
         finished: list[Tensor] = []
         while len(finished) < self.count:
-            shown.clear()
+            self.shown = None
             frame = self.fifo.iterate(predict)
             if self.fifo.iteration > self.settings.warm_up:
                 finished.append(frame)
-            if callback is not None:
-                x0 = shown[0][self.settings.lead :]  # of the window that has the frame that left
-                callback(self.start_cost + self.fifo.iteration, x0, frame, self.settings.iterations + self.start_cost)
+            assert self.shown is not None
+            callback(self.start_cost + self.fifo.iteration, self.shown[self.settings.lead :], frame, total)
         return torch.cat(finished)
+
+    def _predict(self, model_wrap, extra_args: dict, x: Tensor, levels: Tensor, frames: list[int]) -> Tensor:
+        """The clean latents that the model expects, (F, C, h, w); see ``temporal.fifo.Predict``."""
+        model_management.throw_exception_if_processing_interrupted()
+        options = numbered(extra_args["model_options"], frames, self.settings.frames)
+        denoised = model_wrap(x, levels, model_options=options, seed=extra_args.get("seed"))
+        self.shown = denoised if self.shown is None else self.shown
+        return denoised
+
+    def _first_clip(self, fifo: Fifo, predict: Predict, like: Tensor, callback, total: int) -> Tensor:
+        """The clip that the queue starts from, (F, C, h, w), telling the progress in iterations of the queue."""
+        steps, windows = count(1), len(self.settings.blocks(0))
+
+        def step(x: Tensor, levels: Tensor, frames: list[int]) -> Tensor:
+            denoised = predict(x, levels, frames)
+            callback(next(steps) // windows, denoised, x, total)
+            return denoised
+
+        return fifo.first_clip(step, like)
 
 
 def advise(model: ModelPatcher, settings: FifoSettings) -> None:
-    """Lines in the log about motion models that were made for something else."""
+    """Lines in the log about what was made for something else."""
     warn_without_motion(model)
+    warn_without_effect(model, {noise.KEY: "Clip Noise", free_init.KEY: "FreeInit"})
     for motion in settings_of(model):
         if not motion.effect.off and (line := _unsuited(motion, settings)):
             log.warning("Motion model '%s': %s", motion.name, line)

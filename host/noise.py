@@ -8,6 +8,7 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ..temporal.noise import NoiseSettings, clip_noise
+from .numbered import NumberedFrames
 
 KEY = "zoetrope_noise"
 
@@ -40,11 +41,13 @@ def _start_run(
 ):
     """OUTER_SAMPLE wrapper: here noise has variance 1, is on the CPU and its seed is known.
 
-    A run that adds no noise of its own (the second of two samplers) passes zeros and keeps them.
+    A run that adds no noise of its own (the second of two samplers) passes zeros and keeps them. So does one that
+    samples a part of a clip, whose noise is that of the whole clip's frame numbers.
     """
     check_image_latents("Clip Noise", noise)
-    if noise.any():
-        noise = clip_noise(executor.class_obj.model_patcher.get_attachment(KEY), noise, seed or 0)
+    guider = executor.class_obj
+    if noise.any() and not isinstance(guider.model_options.get("context_handler"), NumberedFrames):
+        noise = clip_noise(guider.model_patcher.get_attachment(KEY), noise, seed or 0)
     return executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, seed, **kwargs)
 
 

@@ -18,13 +18,14 @@ from comfy import model_management
 from comfy_api.latest import Input, InputImpl
 from torch import Tensor
 
-from ..temporal.frame_noise import frame_noise
+from ..temporal.noise import derived_seed, frame_noise
 from ..temporal.segments import Segment, check_segments, segments
 from ..video.frames import to_uint8
 from ..video.reader import VideoFile, count_frames, fitter, upright_size
+from . import noise
 from .guided import Guided
 from .numbered import numbered
-from .streams import FrameProgress, check_image_vae, check_together, streamed, warn_without_motion
+from .streams import FrameProgress, check_image_vae, check_together, streamed, warn_without_effect, warn_without_motion
 from .video import FrameSource
 
 
@@ -131,6 +132,7 @@ def video_frames(guided: Guided, footage: Footage, settings: SegmentSettings, va
     total = footage.count()
     size = footage.size(settings.width, settings.height)
     warn_without_motion(guided.model)
+    warn_without_effect(guided.model, {noise.KEY: "Clip Noise"})
     return streamed(total, _sampled(guided, footage, settings, vae, total, size), vae)
 
 
@@ -167,6 +169,8 @@ class _Run:
     def sample(self, segment: Segment, latents: Tensor) -> Tensor:
         """Sample the new frames of a segment.
 
+        Samplers that add noise at each step draw it from their seed, so each segment has a seed of its own.
+
         Args:
             segment: which frames.
             latents: (F, C, h, w), finished for the frames that are held, else encoded frames of the video.
@@ -178,6 +182,7 @@ class _Run:
         done, new = segment.start + segment.held, segment.frames - segment.held
         mask = torch.ones((segment.frames, 1, *latents.shape[-2:]))
         mask[: segment.held] = 0
+        seed = derived_seed(self.settings.seed, f"segment {segment.start}") if segment.start else self.settings.seed
         sampled = self.guider.sample(
             frame_noise(self.settings.seed, segment.numbers, latents.shape[1:]),
             latents,
@@ -186,6 +191,6 @@ class _Run:
             denoise_mask=mask if segment.held else None,
             callback=lambda step, x0, x, steps: self.progress.show(done + new * (step + 1) / steps, x0[segment.held :]),
             disable_pbar=True,
-            seed=self.settings.seed,
+            seed=seed,
         )
         return sampled.to(model_management.intermediate_device())

@@ -4,7 +4,7 @@ Shapes: F = frames, C = latent channels, h, w = latent size, H, W = size in pixe
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import comfy.utils
@@ -81,7 +81,8 @@ class FrameProgress:
 
 
 def check_image_vae(vae: Any, model: ModelPatcher) -> None:
-    """Raise a ValueError in words when the VAE is not one for the frames of this model."""
+    """Raise in words when the VAE is missing from its checkpoint or is not one for the frames of this model."""
+    vae.throw_exception_if_invalid()
     wanted = model.model.latent_format.latent_channels
     channels = getattr(vae, "latent_channels", wanted)
     if getattr(vae, "latent_dim", 2) != 2 or channels != wanted:
@@ -110,3 +111,10 @@ def warn_without_motion(model: ModelPatcher) -> None:
     """One line in the log for a MODEL that will make pictures instead of a clip."""
     if all(settings.effect.off for settings in settings_of(model)):
         log.warning("This MODEL has no motion model, so its frames will not move together: use Apply Motion Model.")
+
+
+def warn_without_effect(model: ModelPatcher, nodes: Mapping[str, str]) -> None:
+    """One line in the log for each node on the MODEL, by its attachment, that does nothing to a clip sampled in parts."""
+    for key, node in nodes.items():
+        if model.get_attachment(key) is not None:
+            log.warning("%s on this MODEL does nothing here, since each frame's noise is that of its number.", node)

@@ -32,7 +32,7 @@ def number(name: str, default: int, low: int, high: int, tooltip: str, **options
 
 def seed_input() -> io.Input:
     """``seed``, of both nodes."""
-    meaning = "Seed of all noise. Each frame's noise depends on it and on the frame's number only."
+    meaning = "Seed of all noise. The noise that a frame starts from depends on it and on the frame's number only."
     return number("seed", 0, 0, 2**64 - 1, meaning, control_after_generate=True)
 
 
@@ -131,7 +131,7 @@ class SampleEndless(io.ComfyNode):
             io.Latent.Input(
                 "start_clip",
                 optional=True,
-                tooltip="A sampled clip to go on from, one window long; its size wins over width and height. Without it a "
+                tooltip="A sampled clip to go on from: its last window of frames; its size wins over width and height. Without it a "
                 "clip is sampled first.",
             ),
             audio_input(),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .frame_noise import frame_noise
+from .noise import frame_noise
 
 # (latents (F, C, H, W), sigmas (F,), frame numbers) -> the clean latents the model expects, (F, C, H, W)
 Predict = Callable[[Tensor, Tensor, list[int]], Tensor]
@@ -123,9 +123,9 @@ class Fifo:
         self.queue: Tensor | None = None
         self.iteration = 0
 
-    def noise(self, numbers: Sequence[int], like: Tensor, draw: int = 0) -> Tensor:
+    def noise(self, numbers: Sequence[int], like: Tensor, draws: Sequence[int] | None = None) -> Tensor:
         """Noise of frames with the size and device of ``like``."""
-        return frame_noise(self.settings.seed, numbers, like.shape[1:], draw).to(like)
+        return frame_noise(self.settings.seed, numbers, like.shape[1:], draws).to(like)
 
     def first_clip(self, predict: Predict, like: Tensor) -> Tensor:
         """A clip of F frames sampled the ordinary way, all frames at one level.
@@ -135,9 +135,8 @@ class Fifo:
             like: (F, C, H, W), for size, device and dtype.
         """
         numbers = list(range(self.settings.window))
-        x = self.renoise(
-            self.sigmas[:1].expand(len(numbers)), self.noise(numbers, like, -1), torch.zeros_like(like), True
-        )
+        noise = self.noise(numbers, like, [-1] * len(numbers))
+        x = self.renoise(self.sigmas[:1].expand(len(numbers)), noise, torch.zeros_like(like), True)
         for step in range(self.settings.levels):
             now, after = (self.sigmas[step + k].expand(len(numbers)) for k in (0, 1))
             denoised = predict(x, now, self.settings.inside(numbers))
@@ -189,11 +188,8 @@ class Fifo:
         self, x: Tensor, denoised: Tensor, now: Tensor, after: Tensor, numbers: Sequence[int], draws: Sequence[int]
     ) -> Tensor:
         """One step of each frame; ``draws`` are numbers of its fresh noise."""
-
-        def noise() -> Tensor:
-            return torch.cat([self.noise([n], x, draw) for n, draw in zip(numbers, draws, strict=True)])
-
-        return STEPS[self.settings.sampler](x, denoised, now, after, noise, self.renoise)
+        step = STEPS[self.settings.sampler]
+        return step(x, denoised, now, after, lambda: self.noise(numbers, x, draws), self.renoise)
 
 
 Step = Callable[[Tensor, Tensor, Tensor, Tensor, Callable[[], Tensor], Renoise], Tensor]

@@ -1,6 +1,6 @@
 """Noise of a clip: how the frames' noise is drawn, and how frames share it.
 
-Shapes: N = frames of the clip, C = latent channels, H, W = latent size.
+Shapes: N = frames of the clip, F = some of them, C = latent channels, H, W = latent size.
 """
 
 import hashlib
@@ -87,6 +87,24 @@ def draw_like(noise: Tensor, seed: int) -> Tensor:
 def derived_seed(seed: int, purpose: str) -> int:
     """A seed whose noise has nothing to do with that of the run, of its neighbours or of other purposes."""
     return int.from_bytes(hashlib.sha256(f"{seed} {purpose}".encode()).digest()[:8], "big")
+
+
+def frame_noise(seed: int, frames: Sequence[int], shape: Sequence[int], draws: Sequence[int] | None = None) -> Tensor:
+    """Noise that belongs to frame numbers, so that a clip sampled piece by piece gets the same as in one go.
+
+    Args:
+        seed: of the run.
+        frames: F frame numbers; negative ones are frames before the clip.
+        shape: (C, H, W) of one frame.
+        draws: for each frame which of its independent noises; the first of all if None.
+
+    Returns:
+        (F, C, H, W) unit noise, float32 on the CPU. A frame's rows depend on the seed, its number and the draw only.
+    """
+    row = torch.empty((1, *shape))
+    draws = [0] * len(frames) if draws is None else draws
+    seeds = (derived_seed(seed, f"frame {frame} draw {draw}") for frame, draw in zip(frames, draws, strict=True))
+    return torch.cat([draw_like(row, one) for one in seeds])
 
 
 def noise_sources(settings: NoiseSettings, total: int, seed: int) -> list[int]:

@@ -85,13 +85,16 @@ class VideoFile:
     def sound(self, seconds: float) -> tuple[NDArray[np.float32], int] | None:
         """Samples (channels, samples) of the last sound stream and how many a second; None without one.
 
+        Streams that ffmpeg has no decoder for are passed over: decoding one ends the process.
+
         Args:
             seconds: how much at most.
         """
         with self.open() as container:
-            if not container.streams.audio:
+            streams = [stream for stream in container.streams.audio if stream.codec_context is not None]
+            if not streams:
                 return None
-            stream = container.streams.audio[-1]
+            stream = streams[-1]
             if self.start:
                 container.seek(int(self.start / stream.time_base), stream=stream)
             resampler: Any = av.AudioResampler(format="fltp")
@@ -99,8 +102,8 @@ class VideoFile:
             left = round(seconds * stream.sample_rate)
             for frame in container.decode(stream):
                 for piece in resampler.resample(frame):
-                    late = self.start - float((piece.pts or 0) * stream.time_base)
-                    skipped = max(0, int(late * stream.sample_rate)) if not pieces else 0
+                    late = self.start - (piece.time or 0)
+                    skipped = max(0, round(late * stream.sample_rate)) if not pieces else 0
                     if left > 0 and skipped < piece.samples:
                         pieces.append(piece.to_ndarray()[:, skipped:][:, :left])
                         left -= pieces[-1].shape[1]
@@ -109,18 +112,13 @@ class VideoFile:
             return (np.concatenate(pieces, axis=1), stream.sample_rate) if pieces else None
 
 
-def count_frames(frames: Iterator[object], most: int = 0) -> int:
-    """How many there are, at most ``most`` unless that is 0.
+def count_frames(frames: Iterator[object]) -> int:
+    """How many there are.
 
     Files state lengths that are wrong by a few frames, or none; decoding without converting is exact and takes a
     small part of what sampling takes.
     """
-    count = 0
-    for _ in frames:
-        count += 1
-        if count == most:
-            break
-    return count
+    return sum(1 for _ in frames)
 
 
 def upright_size(frame: av.VideoFrame) -> tuple[int, int]:

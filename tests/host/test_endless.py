@@ -7,6 +7,7 @@ import logging
 from dataclasses import replace
 from types import SimpleNamespace
 
+import comfy.sd
 import folder_paths
 import numpy as np
 import pytest
@@ -84,6 +85,7 @@ def test_the_host_runs_the_queue_with_the_models_own_levels(lookahead):
     assert relative_error(ours, reference) < 1e-5
 
 
+@pytest.mark.newest_host
 def test_pieces_of_any_length_give_the_same_frames_and_seeds_others(animated):
     guided = Guided(animated, *prompts(), cfg=2.0)
     whole = latents_of(guided, TINY, piece=3)
@@ -128,13 +130,30 @@ def test_prompt_schedules_must_be_as_long_as_the_clip_not_as_a_window(caplog):
         run(5)
 
 
-def test_nodes_that_change_the_noise_of_a_run_leave_the_queue_alone():
+def test_nodes_that_change_the_noise_of_a_run_leave_the_queue_alone_which_is_said(caplog):
     model = answering(toy.toy_model_patcher(), mixing)
     changed = apply_noise(apply_free_init(model, FreeInitSettings()), NoiseSettings())
     plain, ours = (latents_of(Guided(m, *prompts(), cfg=2.0), SMALL) for m in (model, changed))
     assert torch.equal(plain, ours)
+    with caplog.at_level(logging.WARNING, "zoetrope"):
+        fifo.advise(changed, SMALL)
+    for node in ("Clip Noise", "FreeInit"):
+        assert f"{node} on this MODEL does nothing here" in caplog.text
 
 
+@pytest.mark.newest_host
+@pytest.mark.parametrize("given", [False, True])
+def test_progress_rises_from_the_first_iteration_to_the_last(given, monkeypatch):
+    """8 levels of the clip that is sampled first are 2 iterations of 4 windows; then 4 of warming up and 6 of frames."""
+    seen = []
+    monkeypatch.setattr(fifo.FrameProgress, "show", lambda self, done, x0: seen.append((done, len(x0))))
+    guided = Guided(answering(toy.toy_model_patcher(), mixing), *prompts(), cfg=1.0)
+    latents_of(guided, SMALL, start=torch.zeros(4, 4, 8, 8) if given else None)
+    start = [] if given else [(done, 4) for done in (0, 0, 0, 1, 1, 1, 1, 2)]
+    assert seen == start + [(done, 2) for done in range(1 if given else 3, 11 if given else 13)]
+
+
+@pytest.mark.newest_host
 def test_a_start_clip_takes_the_place_of_the_first_one():
     calls = []
 
@@ -154,6 +173,7 @@ def test_a_start_clip_takes_the_place_of_the_first_one():
         fifo._start(torch.zeros(2, 16, 3, 8, 8), 4, model)
 
 
+@pytest.mark.newest_host
 def test_memory_is_that_of_the_queue(vae):
     model = answering(toy.toy_model_patcher(), mixing)
     settings = FifoSettings(24, 4, 2, seed=5)
@@ -200,6 +220,8 @@ def test_what_does_not_fit_is_said_before_anything_is_sampled(animated, vae, fol
         endless(model, vae, window=34)
     with pytest.raises(ValueError, match="connect the VAE of the checkpoint"):
         endless(model, toy_vae(TAEHV(latent_channels=16)))
+    with pytest.raises(RuntimeError, match="your checkpoint does not contain a valid VAE"):
+        endless(model, comfy.sd.VAE(sd={}))
     with pytest.raises(ValueError, match="frames 0 must be at least 1"):
         endless(model, vae, frames=0)
     with pytest.raises(ValueError, match="window 5 cannot be halved"):
@@ -216,6 +238,7 @@ def test_what_does_not_fit_is_said_before_anything_is_sampled(animated, vae, fol
     assert "no motion model" in caplog.text
 
 
+@pytest.mark.newest_host
 def test_models_distilled_for_few_steps_are_warned_about(tmp_path, caplog):
     lightning = motion_model(tmp_path, "lightning", name="animatediff_lightning_4step_comfyui.safetensors")
     lcm = motion_model(tmp_path, "animatelcm")

@@ -96,6 +96,7 @@ def test_every_iteration_starts_from_the_last_result_with_the_first_noise(model)
     assert recorder.seeds[0] == SEED and len(set(recorder.seeds)) == 3
 
 
+@pytest.mark.newest_host
 def test_image_to_image_goes_back_to_the_first_level_and_keeps_the_images_detail(model):
     recorder, image = Recorder(), random(50)
     recorder.run(apply_free_init(model, TWICE), [3.0, 1.0, 0.0], latent=image)
@@ -106,6 +107,7 @@ def test_image_to_image_goes_back_to_the_first_level_and_keeps_the_images_detail
     assert close(recorder.starts[1], low + high)
 
 
+@pytest.mark.newest_host
 def test_a_run_that_stops_early_goes_on_from_what_it_predicts(model):
     """Its result still holds noise; the recorder adds 1.0."""
     recorder = Recorder()
@@ -116,6 +118,7 @@ def test_a_run_that_stops_early_goes_on_from_what_it_predicts(model):
     assert toy.same(model.model.process_latent_in(result), recorder.answers[1] + 1.0)
 
 
+@pytest.mark.newest_host
 def test_progress_counts_all_iterations_and_fast_ones_are_short(model):
     recorder, seen = Recorder(), []
     levels = [9.0, 5.0, 2.0, 0.5, 0.0]
@@ -223,6 +226,7 @@ def test_video_latents_are_refused(model):
         toy.sample(apply_free_init(model, TWICE), noise=torch.zeros(1, 4, 9, toy.SIZE, toy.SIZE))
 
 
+@pytest.mark.newest_host
 def test_every_widget_arrives(quick):
     (iterated,) = FreeInit.execute(quick, 4, "box", 0.3, 0.6, 2, True).args
     expected = FreeInitSettings(4, "box", spatial_cutoff=0.3, temporal_cutoff=0.6, order=2, fast=True)

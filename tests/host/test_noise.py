@@ -100,6 +100,7 @@ def test_video_latents_are_refused(model):
         toy.sample(apply_noise(model, FREENOISE), noise=torch.zeros(1, 4, 9, toy.SIZE, toy.SIZE))
 
 
+@pytest.mark.newest_host
 def test_every_widget_arrives(model):
     (noisy,) = ClipNoise.execute(model, "repeated", 0.5, 8, 3, -2, True).args
     assert noisy.get_attachment(host_noise.KEY) == NoiseSettings("repeated", 0.5, 8, 3, -2, True)

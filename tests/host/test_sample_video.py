@@ -3,6 +3,9 @@
 Shapes: F = frames of a segment, C = latent channels, h, w = latent size.
 """
 
+import logging
+from dataclasses import replace
+
 import comfy.sample
 import folder_paths
 import pytest
@@ -17,8 +20,9 @@ from sampling_nodes import SIZE, LargestBatch, clip, prompts, toy_vae, video_to_
 from toy_files import animate, motion_model
 from zoetrope.host.control import apply_per_frame
 from zoetrope.host.guided import Guided
+from zoetrope.host.noise import apply_noise
 from zoetrope.host.segments import Footage, SegmentSettings, video_frames
-from zoetrope.temporal.frame_noise import frame_noise
+from zoetrope.temporal.noise import NoiseSettings, frame_noise
 from zoetrope.temporal.schedule import parse_value_schedule
 
 SEGMENTS = SegmentSettings(3, 2, "euler", "normal", 0.7, window=4, overlap=2)
@@ -91,6 +95,42 @@ def test_segments_equal_core_sampling_with_everything_cut_by_hand(animated, vae)
     assert (ours[4:] - ours[:2]).abs().mean() > 1e-3
 
 
+@pytest.mark.newest_host
+def test_noise_of_the_steps_differs_between_segments(vae):
+    """An ancestral sampler over a model that expects nothing: the second step's latents are the first's, lower, plus
+    fresh noise. Frames at one place of two segments must not get the same.
+    """
+    seen = []
+
+    def answer(x, control, options):
+        seen.append(x.clone())
+        return torch.zeros_like(x)
+
+    model = toy.answer_with(toy.toy_model_patcher(), answer)
+    settings = replace(SEGMENTS, steps=3, sampler_name="euler_ancestral", denoise=1.0, overlap=0)
+    with torch.inference_mode():
+        video_frames(Guided(model, *prompts(), cfg=1.0), Footage(clip(8)), settings, vae).at(list(range(8)))
+    fresh = []
+    for first, second in (seen[:2], seen[3:5]):
+        lower = (first * second).mean() / (first * first).mean()
+        fresh.append((second - lower * first).flatten())
+    assert len(seen) == 6 and fresh[0].std() > 0.1
+    assert abs(float(torch.corrcoef(torch.stack(fresh))[0, 1])) < 0.2
+
+
+@pytest.mark.newest_host
+def test_clip_noise_leaves_the_frames_noise_to_their_numbers_and_says_so(vae, caplog):
+    model = toy.answer_with(toy.toy_model_patcher(), lambda x, control, options: x * 0.5)
+    with torch.inference_mode(), caplog.at_level(logging.WARNING, "zoetrope"):
+        plain, ours = (
+            video_frames(Guided(m, *prompts(), cfg=1.0), Footage(clip(6)), SEGMENTS, vae).at(list(range(6)))
+            for m in (model, apply_noise(model, NoiseSettings("constant", seed_offset=1)))
+        )
+    assert torch.equal(plain, ours)
+    assert caplog.text.count("Clip Noise on this MODEL does nothing here") == 1
+
+
+@pytest.mark.newest_host
 def test_memory_is_that_of_a_segment(vae):
     model = toy.answer_with(toy.toy_model_patcher(), lambda x, control, options: x * 0.5)
     source = video_frames(Guided(model, *prompts(), cfg=2.0), Footage(file_of(15)), SEGMENTS, vae)

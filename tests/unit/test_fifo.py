@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from zoetrope.temporal.fifo import STEPS, Fifo, FifoSettings
-from zoetrope.temporal.frame_noise import frame_noise
+from zoetrope.temporal.noise import frame_noise
 
 SHAPE = (2, 3, 3)
 SMALL = FifoSettings(frames=9, window=4, partitions=3, seed=7)
@@ -145,13 +145,31 @@ def test_a_perfect_model_ends_in_its_picture(sampler):
     assert torch.allclose(made, picture.expand_as(made))
 
 
-def test_ancestral_steps_keep_the_noise_at_its_level():
+@pytest.mark.parametrize("sampler", ["euler_ancestral", "lcm"])
+def test_no_noise_is_used_twice(sampler):
+    drawn = []
+
+    class Watched(Fifo):
+        def noise(self, numbers, like, draws=None):
+            drawn.extend(zip(numbers, draws or [0] * len(numbers), strict=True))
+            return super().noise(numbers, like, draws)
+
+    settings = replace(SMALL, sampler=sampler)
+    fifo = Watched(settings, levels(settings), renoise)
+    fifo.fill(fifo.first_clip(predict, clip_of(settings)))
+    for _ in range(settings.iterations):
+        fifo.iterate(predict)
+    assert len(drawn) == len(set(drawn)) > settings.iterations * settings.levels / 2
+
+
+@pytest.mark.parametrize("sampler", ["euler_ancestral", "lcm"])
+def test_steps_with_fresh_noise_keep_it_at_its_level(sampler):
     """Euler down plus fresh noise up has the variance of the next level: sigma_down^2 + sigma_up^2 = sigma_next^2."""
     now, after = torch.tensor([10.0, 3.0]), torch.tensor([6.0, 2.9])
     noise = torch.randn((2, 4, 200, 200), generator=torch.Generator().manual_seed(3))
     fresh = torch.randn((2, 4, 200, 200), generator=torch.Generator().manual_seed(4))
     x = noise * now.view(-1, 1, 1, 1)
-    stepped = STEPS["euler_ancestral"](x, torch.zeros_like(x), now, after, lambda: fresh, renoise)
+    stepped = STEPS[sampler](x, torch.zeros_like(x), now, after, lambda: fresh, renoise)
     assert torch.allclose(stepped.flatten(1).std(1), after, rtol=0.01)
     assert not torch.allclose(stepped, x / now.view(-1, 1, 1, 1) * after.view(-1, 1, 1, 1), atol=0.5)
 

@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from zoetrope.temporal.noise import NoiseSettings, clip_noise, derived_seed, draw_like, noise_sources, share
+from zoetrope.temporal.noise import (
+    NoiseSettings,
+    clip_noise,
+    derived_seed,
+    draw_like,
+    frame_noise,
+    noise_sources,
+    share,
+)
 
 
 def drawn(frames=4, seed=1, size=64):
@@ -105,3 +113,21 @@ def test_wrong_settings_are_refused_in_words(settings, message):
 
 def test_only_freenoise_minds_the_overlap():
     NoiseSettings("repeated", length=2, overlap=4).validate()
+
+
+def test_noise_belongs_to_seed_frame_and_draw():
+    shape = (4, 8, 8)
+    whole = frame_noise(3, range(-2, 6), shape)
+    assert torch.equal(whole[3:5], frame_noise(3, [1, 2], shape))
+    others = [frame_noise(4, [1], shape), frame_noise(3, [1], shape, [1]), frame_noise(1, [3], shape)]
+    for other in others:
+        assert not torch.equal(whole[3:4], other)
+    assert torch.equal(frame_noise(3, [5, 1], shape, [0, 1]), torch.cat([whole[7:8], others[1]]))
+
+
+def test_noise_is_gaussian_and_frames_are_unrelated():
+    """Bounds are five standard errors of mean, variance and correlation of 4096 numbers a frame."""
+    noise = frame_noise(0, range(64), (4, 32, 32)).flatten(1)
+    assert noise.mean(1).abs().max() < 5 / 64
+    assert (noise.var(1) - 1).abs().max() < 5 * (2 / 4096) ** 0.5
+    assert torch.corrcoef(noise).fill_diagonal_(0).abs().max() < 5 / 64
