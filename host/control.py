@@ -9,7 +9,10 @@ from torch import Tensor
 
 from ..temporal.schedule import ValueSchedule
 from ..temporal.values import FrameValues
-from .frame_control import AnyControl, ControlSpec, FrameControl, picks_hints
+from .control_fit import elements
+from .control_spec import ControlSpec, RunFacts
+from .frame_control import AnyControl, FrameControl, picks_hints
+from .frames import frames_per_call
 
 KEY = "zoetrope_control"
 
@@ -25,28 +28,50 @@ def install(model: ModelPatcher) -> None:
     model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _follow_frames)
 
 
-def _follow_frames(executor, *args, **kwargs):
+def _follow_frames(executor, noise: Tensor, *args, **kwargs):
     """OUTER_SAMPLE wrapper: replace the controls in this run's copy of the conditioning."""
+    guider = executor.class_obj
+    facts = _facts(guider, noise)
     followers: dict[AnyControl, AnyControl] = {}
-    for entries in executor.class_obj.conds.values():
+    for entries in guider.conds.values():
         for entry in entries:
             if entry.get("control") is not None:
-                entry["control"] = follower(entry["control"], followers)
+                entry["control"] = follower(entry["control"], followers, facts)
     try:
-        return executor(*args, **kwargs)
+        return executor(noise, *args, **kwargs)
     finally:
         for control in followers.values():
             if isinstance(control, FrameControl):
                 control.reset()
 
 
-def follower(control: AnyControl, followers: dict[AnyControl, AnyControl]) -> AnyControl:
+def _facts(guider: Any, noise: Tensor) -> RunFacts:
+    """What controls cannot see by themselves.
+
+    Guiders name their lists of conditionings: negative in core's CFG guiders, empty_negative_prompt too in PerpNeg's.
+    """
+    negative = (entries for name, entries in guider.conds.items() if "negative" in name)
+    handler = guider.model_options.get("context_handler")
+    is_by_frames = getattr(handler, "dim", None) == 0
+    count = 0
+    if noise.ndim == 4:
+        images = frames_per_call(handler, noise.shape[0]) * min(2, len(guider.conds))
+        count = elements(guider.model_patcher.model.diffusion_model, images, *noise.shape[-2:])
+    return RunFacts(
+        frozenset(entry["uuid"] for entries in negative for entry in entries if "uuid" in entry),
+        tuple(getattr(handler, "latent_retain_index_list", ())) if is_by_frames else (),
+        count,
+    )
+
+
+def follower(control: AnyControl, followers: dict[AnyControl, AnyControl], facts: RunFacts | None = None) -> AnyControl:
     """A chain of controls that follows the frames, built of copies.
 
     Args:
         control: newest control of a chain; nothing in the chain is changed.
         followers: copies made so far. Conditionings that share a control go on sharing one object, which is what
             lets core run them in one UNet call.
+        facts: about the run.
 
     Returns:
         The copy. Controls that have no hints, or pick them themselves, are copied only where an earlier control of
@@ -55,16 +80,36 @@ def follower(control: AnyControl, followers: dict[AnyControl, AnyControl]) -> An
     if control in followers:
         return followers[control]
     earlier = control.previous_controlnet
-    previous = None if earlier is None else follower(earlier, followers)
-    left_alone = picks_hints(control) or control.cond_hint_original is None
-    if (left_alone and previous is earlier) or not hasattr(control, "copy"):
-        copy = control
-    elif left_alone or isinstance(control, FrameControl):
-        copy = control.copy().set_previous_controlnet(previous)
+    previous = None if earlier is None else follower(earlier, followers, facts)
+    if isinstance(control, FrameControl):
+        copy = FrameControl(control.inner.copy(), control.spec, facts).set_previous_controlnet(previous)
     else:
-        copy = FrameControl(control.copy(), ControlSpec()).set_previous_controlnet(previous)
+        left_alone = picks_hints(control) or control.cond_hint_original is None
+        if (left_alone and previous is earlier) or not hasattr(control, "copy"):
+            copy = control
+        elif left_alone:
+            copy = control.copy().set_previous_controlnet(previous)
+        else:
+            copy = FrameControl(control.copy(), ControlSpec(), facts).set_previous_controlnet(previous)
     followers[control] = copy
     return copy
+
+
+def per_frame(control_net: AnyControl, spec: ControlSpec) -> FrameControl:
+    """A copy of a ControlNet that follows the frames; one that does already is not wrapped twice.
+
+    Args:
+        control_net: as loaded or as a node gave it; not changed.
+        spec: what it does frame by frame, besides what it does already.
+
+    Raises:
+        ValueError: ``control_net`` is empty.
+    """
+    if control_net is None:
+        raise ValueError("control_net is empty: the loaded file is not a ControlNet that ComfyUI knows; load another.")
+    if isinstance(control_net, FrameControl):
+        return FrameControl(control_net.inner.copy(), control_net.spec.times(spec))
+    return FrameControl(control_net.copy(), spec)
 
 
 def apply_per_frame(
@@ -75,6 +120,7 @@ def apply_per_frame(
     percents: tuple[float, float],
     schedule: FrameValues,
     vae=None,
+    spec: ControlSpec | None = None,
 ) -> list[Conditioning]:
     """Add a ControlNet whose strength changes from frame to frame.
 
@@ -86,26 +132,30 @@ def apply_per_frame(
         percents: start and end position in the training noise schedule, 0 to 1.
         schedule: factor of the strength per frame, a schedule or other values.
         vae: for ControlNets that need their hints encoded.
+        spec: what else it does frame by frame.
 
     Raises:
         ValueError: ``control_net`` is empty.
     """
-    if control_net is None:
-        raise ValueError("control_net is empty: the loaded file is not a ControlNet that ComfyUI knows; load another.")
+    following = per_frame(control_net, factor_over_frames(schedule).times(spec or ControlSpec()))
     if strength == 0 or _is_always(schedule, 0.0):
         return list(conditionings)
-    spec = ControlSpec(None if _is_always(schedule, 1.0) else schedule)
     applied: dict[AnyControl, FrameControl] = {}
 
     def with_control(options: dict) -> dict:
         previous = options.get("control")
         if previous not in applied:
-            control = FrameControl(control_net.copy(), spec)
+            control = following.copy()
             control.set_cond_hint(image.movedim(-1, 1), strength, percents, vae=vae)
             applied[previous] = control.set_previous_controlnet(previous)
         return {**options, "control": applied[previous], "control_apply_to_uncond": False}
 
     return [[[prompt, with_control(options)] for prompt, options in entries] for entries in conditionings]
+
+
+def factor_over_frames(values: FrameValues) -> ControlSpec:
+    """Values over the frames as a spec; a schedule that is 1 throughout costs nothing."""
+    return ControlSpec() if _is_always(values, 1.0) else ControlSpec(values=(values,))
 
 
 def _is_always(values: FrameValues, number: float) -> bool:

@@ -7,53 +7,50 @@ Shapes: B = images in the UNet call (chunks of F frames, chunk-major), C = chann
 """
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeAlias
 
-import torch
+import comfy.controlnet
+import comfy.model_management
 from comfy.controlnet import ControlBase
+from comfy.model_base import BaseModel
 from torch import Tensor
 
 from ..temporal.hints import hint_indexes
-from ..temporal.values import FrameValues
+from .control_fit import check_residuals, check_width
+from .control_hints import Latents, showing
+from .control_masks import FrameMasks
+from .control_residuals import Residuals, added, from_shallow_to_deep, scaled, scattered
+from .control_spec import ControlSpec, RunFacts
 from .frames import chunk_frames, total_frames
 
 log = logging.getLogger("zoetrope")
 
-AnyControl = Any  # a ControlBase; that class itself declares neither copy() nor get_control()
-Residuals = dict[str, list[Tensor | None]]  # by UNet part: input, middle, output
+AnyControl: TypeAlias = Any  # a ControlBase; that class itself declares neither copy() nor get_control()
+Call: TypeAlias = tuple[Tensor, Tensor, dict, int, dict]  # arguments of get_control
 
-
-@dataclass(frozen=True)
-class ControlSpec:
-    """What a control does frame by frame.
-
-    Attributes:
-        schedule: factor of the control's strength per frame, or None for 1 everywhere.
-        missing_hints: one of temporal.hints.HINT_POLICIES, for clips longer than the hints.
-    """
-
-    schedule: FrameValues | None = None
-    missing_hints: str = "hold"
+# Kinds whose networks see each picture by itself; exactly these, since a subclass may do otherwise.
+INDEPENDENT = (comfy.controlnet.ControlNet, comfy.controlnet.ControlLora, comfy.controlnet.T2IAdapter)
 
 
 class FrameControl(ControlBase):
     """Any ControlNet with a hint and a strength per frame.
 
     Strength, percent range, formats and hints stay in the inner control, which is asked with exactly one window of
-    hints; without a schedule and without windows the residuals are bit for bit its own.
+    hints; where every factor is 1 the residuals are bit for bit its own.
     """
 
-    def __init__(self, inner: AnyControl, spec: ControlSpec):
+    def __init__(self, inner: AnyControl, spec: ControlSpec, facts: RunFacts | None = None):
         # ControlBase.__init__ is not called: its fields would hide those of the inner control (see __getattr__).
         self.inner = inner
         self.spec = spec
+        self.facts = facts or RunFacts()
         self.previous_controlnet: AnyControl = None
         self.multigpu_clones = {}
-        self._started = False
-        self._held: tuple | None = None  # which window the inner control's prepared hint belongs to
+        self._base: BaseModel | None = None  # of the run under way
+        self._held: tuple | None = None  # which hints the inner control's prepared hint was made of
+        self._latents: Latents = {}
         self._told: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
@@ -76,20 +73,31 @@ class FrameControl(ControlBase):
         return [*super().get_models(), *self.inner.get_models()]
 
     def inference_memory_requirements(self, dtype) -> float:
-        return super().inference_memory_requirements(dtype) + self.inner.inference_memory_requirements(dtype)
+        """Bytes of the chain up to here, with the residuals and hints of the largest UNet call if it is known."""
+        own = self.facts.elements * comfy.model_management.dtype_size(dtype)
+        return super().inference_memory_requirements(dtype) + self.inner.inference_memory_requirements(dtype) + own
 
     def deepclone_multigpu(self, load_device, autoregister=False) -> "FrameControl":
-        clone = FrameControl(self.inner.deepclone_multigpu(load_device), self.spec)
+        clone = FrameControl(self.inner.deepclone_multigpu(load_device), self.spec, self.facts)
         if autoregister:
             self.multigpu_clones[load_device] = clone
         return clone
 
-    def pre_run(self, model, percent_to_timestep_function) -> None:
-        """Start afresh: core does not clean up after a run that failed."""
+    def pre_run(self, model: BaseModel, percent_to_timestep_function) -> None:
+        """Start afresh: core does not clean up after a run that failed.
+
+        Raises:
+            ValueError: the control is made for another kind of checkpoint.
+        """
         self._forget()
+        self._latents.clear()
         self._told.clear()
-        self._started = True
+        check_width(self.inner, model.diffusion_model)
+        # AnimateDiff-Evolved runs only controls with these fields in its windows, and writes the frames into them.
+        # They are not there before a run: ComfyUI-Advanced-ControlNet would take this control for one of its own.
+        self.sub_idxs, self.full_latent_length, self.context_length = None, 0, 0
         self.inner.pre_run(model, percent_to_timestep_function)
+        self._base = model
         if self.previous_controlnet is not None:
             self.previous_controlnet.pre_run(model, percent_to_timestep_function)
 
@@ -105,8 +113,11 @@ class FrameControl(ControlBase):
     def reset(self) -> None:
         """Drop what a run left behind, in this link of the chain only."""
         self._forget()
-        if self._started:
-            self._started = False
+        self._latents.clear()
+        for name in ("sub_idxs", "full_latent_length", "context_length"):
+            self.__dict__.pop(name, None)
+        if self._base is not None:
+            self._base = None
             self.inner.cleanup()
 
     def get_control(self, x_noisy: Tensor, t: Tensor, cond: dict, batched_number: int, transformer_options: dict):
@@ -121,20 +132,75 @@ class FrameControl(ControlBase):
 
         Returns:
             Residual lists by UNet part as core expects them, or None.
+
+        Raises:
+            ValueError: the residuals do not fit the UNet.
         """
         call = (x_noisy, t, cond, batched_number, transformer_options)
         previous = None if self.previous_controlnet is None else self.previous_controlnet.get_control(*call)
-        frames, total = self._frames(x_noisy.shape[0] // batched_number, transformer_options)
-        factors = self._factors(frames, total)
-        if not any(factors):
+        if self._out_of_range(t):
             return previous
-        with self._window_of_hints(frames, total, batched_number):
-            own = self.inner.get_control(*call)
-        return added(scaled(own, factors * batched_number), previous)
+        frames, total = self._frames(x_noisy.shape[0] // batched_number, transformer_options)
+        by_frame = self.spec.at(frames, total, self._hint_count())
+        step = 1.0 if self._base is None else self.spec.at_step(self._base, transformer_options)
+        by_chunk = [
+            step * (self.spec.uncond if negative else 1.0)
+            for negative in self.facts.is_uncond(batched_number, transformer_options)
+        ]
+        if not any(by_frame) or not any(by_chunk):
+            return previous
+        return added(self._own(call, frames, total, by_frame, by_chunk), previous)
+
+    def _own(self, call: Call, frames: tuple[int, ...], total: int, by_frame: list[float], by_chunk: list[float]):
+        """Residuals of this control alone, (B, ...), with every factor."""
+        count = len(frames)
+        pieces = list(self._pieces(by_frame, by_chunk))
+        whole: Residuals | None = None
+        for chunks, places in pieces:
+            some = [frames[place] for place in places]
+            is_all = len(places) * len(chunks) == count * len(by_chunk)
+            rows = [chunk * count + place for chunk in chunks for place in places]
+            part = call if is_all else _rows_of(call, rows, len(chunks))
+            with self._hints_of(some, total, part):
+                own = self.inner.get_control(*part)
+            if self._base is not None:
+                check_residuals(own, self._base.diffusion_model, tuple(part[0].shape))
+            factors = [by_chunk[chunk] * by_frame[place] for chunk in chunks for place in places]
+            own = self._scaled(own, factors, some, len(chunks))
+            whole = own if is_all else scattered(whole, own, rows, count * len(by_chunk))
+        return whole
+
+    def _pieces(self, by_frame: list[float], by_chunk: list[float]) -> Iterator[tuple[list[int], list[int]]]:
+        """(chunks, places of frames) to run the inner control on at once: all, or only those with strength."""
+        chunks, places = list(range(len(by_chunk))), list(range(len(by_frame)))
+        size = len(places)
+        if not getattr(self.inner, "frames_interact", type(self.inner) not in INDEPENDENT):
+            chunks = [chunk for chunk in chunks if by_chunk[chunk]]
+            places = [place for place in places if by_frame[place]]
+            size = self.spec.frames_per_batch or size
+        for start in range(0, len(places), size):
+            yield chunks, places[start : start + size]
+
+    def _scaled(self, own: Residuals | None, factors: list[float], frames: Sequence[int], chunks: int):
+        """Residuals times factors per image, layer weights and masks."""
+        if own is None:
+            return None
+        weights: dict[tuple[str, int], float] = {}
+        for layers in self.spec.layers:
+            places = from_shallow_to_deep(own)
+            parts = [part for part, _ in places]
+            for part in layers.unknown(parts):
+                self._tell(f"layer_weights name {part}, but this control has layers only in {', '.join(set(parts))}.")
+            for place, weight in zip(places, layers.at(parts), strict=True):
+                weights[place] = weights.get(place, 1.0) * weight
+        masks = FrameMasks(self.spec.masks, frames, chunks).at if self.spec.masks else None
+        return scaled(own, factors, weights, masks)
 
     def _frames(self, chunk: int, transformer_options: dict) -> tuple[tuple[int, ...], int]:
         """Frame numbers of one chunk and the clip's length."""
-        frames = chunk_frames(transformer_options)
+        frames, total = chunk_frames(transformer_options), total_frames(transformer_options)
+        if frames is None and self.__dict__.get("sub_idxs"):
+            frames, total = tuple(self.sub_idxs or ()), self.full_latent_length
         if frames is None:
             return tuple(range(chunk)), chunk
         if len(frames) != chunk:
@@ -142,47 +208,45 @@ class FrameControl(ControlBase):
                 f"ControlNet got {chunk} frames for a window of {len(frames)}; hints are used from the first on."
             )
             return tuple(range(chunk)), chunk
-        return frames, total_frames(transformer_options) or max(frames) + 1
+        total = total or max(frames) + 1
+        retained = {place % chunk: place % total for place in self.facts.retained}
+        return tuple(retained.get(place, frame) for place, frame in enumerate(frames)), total
 
-    def _factors(self, frames: tuple[int, ...], total: int) -> list[float]:
-        if self.spec.schedule is None:
-            return [1.0] * len(frames)
-        values = self.spec.schedule.at(total)
-        return [values[frame] for frame in frames]
+    def _hints_of(self, frames: Sequence[int], total: int, call: Call) -> AbstractContextManager[None]:
+        """Let the inner control see the hints of these frames only.
 
-    @contextmanager
-    def _window_of_hints(self, frames: tuple[int, ...], total: int, chunks: int) -> Iterator[None]:
-        """Let the inner control see the hints of these frames only; the full batch stays where it is.
-
-        The inner control keeps the hint it prepared, so it is made again only when the window or the number of
-        stacked conditionings changes.
+        It keeps the hint it prepared, so that is made again only when the frames, the size or the number of stacked
+        conditionings changes.
         """
-        inner = self.inner
-        if picks_hints(inner):
-            yield
-            return
-        hints, extras = inner.cond_hint_original, inner.extra_concat_orig
-        if 1 < len(hints) < total:
-            self._tell(
-                f"ControlNet has {len(hints)} hint images for {total} frames: the last image is held for the other "
-                f"{total - len(hints)} frames. Give one image a frame, or a single image for all frames."
-            )
-        if self._held != (frames, chunks):
+        inner, x, count = self.inner, call[0], self._hint_count()
+        if count is None:
+            return nullcontext()
+        self._tell_of_missing(count, total)
+        numbers = hint_indexes(self.spec.missing_hints, frames, count, total, self.spec.frame_offset)
+        wanted = (tuple(numbers), call[3], x.shape[-2:])
+        is_ready = self._held == wanted and _is_prepared(inner, x)
+        if not is_ready:
             self._forget()
-        self._held = None
-        inner.cond_hint_original = self._of_frames(hints, frames, total)
-        inner.extra_concat_orig = [self._of_frames(extra, frames, total) for extra in extras]
-        try:
-            yield
-            self._held = (frames, chunks)
-        finally:
-            inner.cond_hint_original, inner.extra_concat_orig = hints, extras
+            self._held = wanted
+        return nullcontext() if is_ready else showing(inner, numbers, x.device, self._latents)
 
-    def _of_frames(self, images: Tensor, frames: tuple[int, ...], total: int) -> Tensor:
-        """Images of the frames; a single image is for all frames and is not repeated."""
-        count = len(images)
-        indexes = hint_indexes(self.spec.missing_hints, frames, count, total)
-        return images if count == 1 or indexes == list(range(count)) else images[indexes]
+    def _hint_count(self) -> int | None:
+        """Number of hints, or None for a control that has none or picks them itself."""
+        hints = self.inner.cond_hint_original
+        return None if hints is None or picks_hints(self.inner) else len(hints)
+
+    def _tell_of_missing(self, count: int, total: int) -> None:
+        missing = min(total, total - count + self.spec.frame_offset)
+        if count > 1 and missing > 0 and self.spec.missing_hints == "hold":
+            self._tell(
+                f"ControlNet has {count} hint images for {total} frames: the last image is held for the other "
+                f"{missing} frames. Give one image a frame, or a single image for all frames."
+            )
+
+    def _out_of_range(self, t: Tensor) -> bool:
+        """Whether the inner control rests at this step, so that no hints need be gathered."""
+        ends = getattr(self.inner, "timestep_range", None)
+        return ends is not None and bool(t[0] > ends[0] or t[0] < ends[1])
 
     def _forget(self) -> None:
         """Drop the prepared hint, and the residuals that a T2I-Adapter keeps."""
@@ -198,41 +262,23 @@ class FrameControl(ControlBase):
             log.warning(message)
 
 
-def picks_hints(control: ControlBase) -> bool:
-    """Whether a control takes the hints of a window itself, as those of ComfyUI-Advanced-ControlNet do."""
-    return hasattr(control, "sub_idxs")
+def picks_hints(control: AnyControl) -> bool:
+    """Whether a control takes the hints of a window itself, as SparseCtrl and ComfyUI-Advanced-ControlNet's do."""
+    return hasattr(control, "sub_idxs") or getattr(control, "frames_interact", False)
 
 
-def scaled(control: Residuals | None, factors: list[float]) -> Residuals | None:
-    """Multiply residuals by one factor per image of the call.
-
-    Args:
-        control: lists of residuals (B or 1, C, h, w), or (B or 1, tokens, C) for transformer models; changed in place.
-        factors: B factors.
-
-    Returns:
-        ``control``, whose residuals are new tensors unless every factor is 1: a control may hand out one tensor
-        for several blocks or keep it for the next call.
-    """
-    if control is None or all(factor == 1.0 for factor in factors):
-        return control
-    for residuals in control.values():
-        for place, residual in enumerate(residuals):
-            if residual is not None:
-                column = torch.tensor(factors, device=residual.device, dtype=residual.dtype)
-                residuals[place] = residual * column.view(-1, *[1] * (residual.ndim - 1))
-    return control
+def _is_prepared(inner: AnyControl, x: Tensor) -> bool:
+    """Whether the inner control will take its prepared hint as it is, by core's own test."""
+    hint, ratio = inner.cond_hint, getattr(inner, "compression_ratio", None)
+    return hint is not None and ratio is not None and tuple(hint.shape[-2:]) == tuple(n * ratio for n in x.shape[-2:])
 
 
-def added(own: Residuals | None, previous: Residuals | None) -> Residuals | None:
-    """Sum of two controls' residuals, in core's order of addition; missing ones count as zero."""
-    if own is None or previous is None:
-        return previous if own is None else own
-    for part, earlier in previous.items():
-        residuals = own.setdefault(part, [])
-        residuals += [None] * (len(earlier) - len(residuals))
-        for place, other in enumerate(earlier):
-            mine = residuals[place]
-            if other is not None:
-                residuals[place] = other if mine is None else other + mine
-    return own
+def _rows_of(call: Call, rows: list[int], chunks: int) -> Call:
+    """A call with some of its images."""
+    x, t, cond, _, options = call
+    images = x.shape[0]
+    cut = {
+        key: value[rows] if isinstance(value, Tensor) and value.ndim and value.shape[0] == images else value
+        for key, value in cond.items()
+    }
+    return x[rows], t[rows], cut, chunks, options

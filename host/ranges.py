@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from comfy.hooks import HookKeyframeGroup
 from comfy.model_base import BaseModel
 
+from .steps import sampling_step
+
 
 @dataclass(frozen=True)
 class SamplingRange:
@@ -14,11 +16,13 @@ class SamplingRange:
         start: position in the training noise schedule from which it is not 0; 0 is the start of sampling.
         end: position up to which it is not 0; 1 is the end.
         keyframes: (position, factor), each holding until the next; before the first the factor is 1.
+        by_step: positions are shares of the sampler's steps instead: at 0.5 half of the steps are done.
     """
 
     start: float = 0.0
     end: float = 1.0
     keyframes: tuple[tuple[float, float], ...] = ()
+    by_step: bool = False
 
     @property
     def always(self) -> bool:
@@ -29,6 +33,8 @@ class SamplingRange:
         """The factor at the step of a UNet call."""
         if self.always:
             return 1.0  # the usual case costs no device synchronisation
+        if self.by_step:
+            return self._at_step(*sampling_step(transformer_options, transformer_options["sigmas"]))
         sigma = float(transformer_options["sigmas"][0])
         to_sigma = base.model_sampling.percent_to_sigma
         if not to_sigma(self.end) <= sigma <= to_sigma(self.start):
@@ -36,8 +42,16 @@ class SamplingRange:
         due = [factor for percent, factor in self.keyframes if to_sigma(percent) >= sigma]
         return due[-1] if due else 1.0
 
+    def _at_step(self, step: int, steps: int) -> float:
+        if not self.start * steps <= step <= self.end * steps:
+            return 0.0
+        due = [factor for position, factor in self.keyframes if position * steps <= step + 1e-6]
+        return due[-1] if due else 1.0
 
-def sampling_range(start: float, end: float, keyframes: HookKeyframeGroup | None = None) -> SamplingRange:
+
+def sampling_range(
+    start: float, end: float, keyframes: HookKeyframeGroup | None = None, by_step: bool = False
+) -> SamplingRange:
     """A range from the inputs of a node; ``keyframes`` are read as data, their guaranteed steps are not used.
 
     Raises:
@@ -46,4 +60,4 @@ def sampling_range(start: float, end: float, keyframes: HookKeyframeGroup | None
     if end < start:
         raise ValueError(f"end_percent {end} lies before start_percent {start}; swap them.")
     points = () if keyframes is None else tuple((key.start_percent, key.strength) for key in keyframes.keyframes)
-    return SamplingRange(start, end, points)
+    return SamplingRange(start, end, points, by_step)

@@ -8,7 +8,7 @@ from torch import Tensor
 from ..motion_models.views import ViewGroup, view_groups
 from ..temporal.fuse import blend_shares
 from ..temporal.windows import WindowSettings, windows_for_step
-from .windows import sampling_step
+from .steps import sampling_step
 
 KEY = "zoetrope_views"  # attachment
 

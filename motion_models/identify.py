@@ -39,6 +39,7 @@ _ADAPTER_HOME = "put it on the MODEL with ZoetropeDomainAdapter, from models/lor
 _LORA_HOME = "load it with the core node Load LoRA (LoraLoader) from models/loras"
 _CONTROL_HOME = "load it with the core node Load ControlNet Model from models/controlnet"
 _CAMERA_HOME = "choose it in ZoetropeApplyCameraCtrl, together with a v3 motion module"
+_SPARSE_HOME = "load it with ZoetropeLoadSparseCtrl from models/controlnet"
 _NONE_YET = "no node of this release loads it, so choose another motion module"
 
 _MODULES = r"(motion_modules|temporal_attentions)[._]\d+[._]"
@@ -47,10 +48,11 @@ _CONTROL_KEYS = r"^controlnet_cond_embedding\.|^controlnet_(down_blocks|mid_bloc
 
 MOTION_MODULE = FileKind(_PLAIN_MODULE, "a motion module", _MODEL_HOME)
 MOTION_LORA = FileKind(_MODULES + r".*[._]lora[._]", "a MotionLoRA", _MOTION_LORA_HOME)
+SPARSE_CTRL = FileKind(_CONTROL_KEYS, "a SparseCtrl encoder", _SPARSE_HOME, also=_MODULES)
 
 # The first row that matches names the file, so a kind stands before the kinds whose keys it also has.
 KINDS = (
-    FileKind(_CONTROL_KEYS, "a SparseCtrl encoder", f"its home is models/controlnet; {_NONE_YET}", also=_MODULES),
+    SPARSE_CTRL,
     FileKind(r"qkv_merge|^pose_encoder|^encoder_down_", "a CameraCtrl encoder", _CAMERA_HOME),
     MOTION_LORA,
     # Training checkpoints hold motion modules and the image LoRA they were trained with.

@@ -2,10 +2,194 @@
 
 from comfy_api.latest import io
 
-from ..host.control import apply_per_frame
+from ..host.control import apply_per_frame, factor_over_frames, per_frame
+from ..host.control_masks import effect_mask
+from ..host.control_spec import ControlSpec
+from ..host.layer_weights import EXAMPLE as LAYERS_EXAMPLE
+from ..host.layer_weights import parse_layer_weights
+from ..host.ranges import sampling_range
+from ..temporal.hints import HINT_POLICIES
 from ..temporal.schedule import EXAMPLE, parse_value_schedule
 from ..temporal.values import FrameValues, Product, values_of
-from .widgets import frame_values_input, percent_inputs
+from .widgets import frame_values_input, keyframes_input, percent_inputs
+
+CATEGORY = "Zoetrope/control"
+
+
+def schedule_input() -> io.Input:
+    return io.String.Input(
+        "schedule",
+        default="0: 1.0",
+        multiline=True,
+        tooltip="Factor of the strength over the frames, interpolated between keys, for example "
+        f"'{EXAMPLE}'. Negative frames count from the end; 0.5 with a point is the middle. Easings after a "
+        "value shape the way to the next key: linear, ease_in, ease_out, ease_in_out, hold.",
+    )
+
+
+def missing_hints_input(optional: bool) -> io.Input:
+    return io.Combo.Input(
+        "missing_hints",
+        options=list(HINT_POLICIES),
+        default="hold",
+        optional=optional,
+        advanced=optional,
+        tooltip="What frames after the last hint image get. hold: the last image; loop: from the first again; "
+        "ping_pong: back and forth; stretch: the images are spread over the clip; off: no control. But for off, a "
+        "single image is for all frames.",
+    )
+
+
+def mask_input() -> io.Input:
+    return io.Mask.Input(
+        "mask",
+        optional=True,
+        tooltip="Where the ControlNet acts: white fully, black not at all. One mask for all frames or one per frame, "
+        "the last held. This is not an inpainting mask.",
+    )
+
+
+def values_over_frames(schedule: str, frame_values: object) -> FrameValues:
+    """The schedule, times frame values where some are connected."""
+    values: FrameValues = parse_value_schedule(schedule)
+    return values if frame_values is None else Product((values, values_of(frame_values, "frame_values")))
+
+
+class ControlNetPerFrame(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ZoetropeControlNetPerFrame",
+            display_name="ControlNet Per Frame",
+            category=CATEGORY,
+            description="Makes a ControlNet follow the frames, for any Apply ControlNet node: one hint image per frame "
+            "in any windows, and a strength that changes over frames, sampling steps, picture and layers. Frames of "
+            "strength 0 are not computed.",
+            search_aliases=[
+                "controlnet schedule",
+                "controlnet weights",
+                "soft weights",
+                "effect mask",
+                "latent keyframe",
+                "LatentKeyframe",
+                "LatentKeyframeGroup",
+                "LatentKeyframeTiming",
+                "LatentKeyframeBatchedGroup",
+                "TimestepKeyframe",
+                "ScaledSoftControlNetWeights",
+                "ACN_ControlNetLoaderAdvanced",
+            ],
+            inputs=[
+                io.ControlNet.Input("control_net", tooltip="ControlNet, T2I-Adapter, Control-LoRA or SparseCtrl."),
+                schedule_input(),
+                missing_hints_input(optional=False),
+                frame_values_input("the strength, besides the schedule's"),
+                io.Int.Input(
+                    "frame_offset",
+                    default=0,
+                    min=-100000,
+                    max=100000,
+                    optional=True,
+                    tooltip="Hint image of frame 0, counted from 0. Negative: the hints begin that many frames later.",
+                ),
+                mask_input(),
+                keyframes_input("the strength"),
+                *_weight_inputs(),
+                *_run_inputs(),
+            ],
+            outputs=[
+                io.ControlNet.Output(display_name="control_net", tooltip="Connect to any Apply ControlNet node."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        control_net,
+        schedule: str,
+        missing_hints: str,
+        frame_values=None,
+        frame_offset: int = 0,
+        mask=None,
+        timestep_keyframes=None,
+        layer_weights: str = "",
+        soft_weights: float = 1.0,
+        uncond_multiplier: float = 1.0,
+        frames_per_batch: int = 0,
+        by_step: bool = False,
+    ) -> io.NodeOutput:
+        over_steps = sampling_range(0.0, 1.0, timestep_keyframes, by_step)
+        layers = parse_layer_weights(layer_weights, soft_weights)
+        spec = ControlSpec(
+            ranges=() if over_steps.always else (over_steps,),
+            masks=() if mask is None else (effect_mask(mask),),
+            layers=() if layers.neutral else (layers,),
+            uncond=uncond_multiplier,
+            missing_hints=missing_hints,
+            frame_offset=frame_offset,
+            frames_per_batch=frames_per_batch,
+        )
+        values = factor_over_frames(values_over_frames(schedule, frame_values))
+        return io.NodeOutput(per_frame(control_net, values.times(spec)))
+
+
+def _weight_inputs() -> list[io.Input]:
+    return [
+        io.String.Input(
+            "layer_weights",
+            default="",
+            optional=True,
+            advanced=True,
+            tooltip="Factors by layer from the finest to the coarsest, as many as you like: they are spread over the "
+            f"layers there are. '1, 0.5' falls towards the coarse layers; '{LAYERS_EXAMPLE}' sets parts of the UNet "
+            "(T2I-Adapters enter in 'input'). Empty: 1.",
+        ),
+        io.Float.Input(
+            "soft_weights",
+            default=1.0,
+            min=0.01,
+            max=1.0,
+            step=0.005,
+            optional=True,
+            advanced=True,
+            tooltip="Below 1 finer layers are weaker, each by this factor, so that the prompt weighs more. 0.825 is what "
+            "other tools call 'my prompt is more important'. 1 is off.",
+        ),
+        io.Float.Input(
+            "uncond_multiplier",
+            default=1.0,
+            min=0.0,
+            max=10.0,
+            step=0.01,
+            optional=True,
+            advanced=True,
+            tooltip="Factor for the negative prompt. 0 makes the control stronger and halves its cost ('ControlNet is "
+            "more important').",
+        ),
+    ]
+
+
+def _run_inputs() -> list[io.Input]:
+    return [
+        io.Int.Input(
+            "frames_per_batch",
+            default=0,
+            min=0,
+            max=1000,
+            optional=True,
+            advanced=True,
+            tooltip="The most frames that the ControlNet is run on at once, to save memory; 0 for all of a window. The "
+            "result is the same. SparseCtrl always sees whole windows.",
+        ),
+        io.Boolean.Input(
+            "by_step",
+            default=False,
+            optional=True,
+            advanced=True,
+            tooltip="Read the percents of timestep_keyframes as shares of the sampler's steps: at 0.5 half of the steps "
+            "are done. Off: as positions in the noise schedule, as in core's nodes.",
+        ),
+    ]
 
 
 class ApplyControlNetPerFrame(io.ComfyNode):
@@ -14,7 +198,7 @@ class ApplyControlNetPerFrame(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeApplyControlNetPerFrame",
             display_name="Apply ControlNet Per Frame",
-            category="Zoetrope/control",
+            category=CATEGORY,
             description="Applies a ControlNet with one hint image and one strength for each frame of a clip, in windows "
             "as without them. With fewer images than frames the last image is held; a single image is for all frames.",
             search_aliases=[
@@ -37,14 +221,7 @@ class ApplyControlNetPerFrame(io.ComfyNode):
                     step=0.01,
                     tooltip="Strength at frames where the schedule says 1. 0 leaves the ControlNet out.",
                 ),
-                io.String.Input(
-                    "schedule",
-                    default="0: 1.0",
-                    multiline=True,
-                    tooltip="Factor of the strength over the frames, interpolated between keys, for example "
-                    f"'{EXAMPLE}'. Negative frames count from the end; 0.5 with a point is the middle. Easings after a "
-                    "value shape the way to the next key: linear, ease_in, ease_out, ease_in_out, hold.",
-                ),
+                schedule_input(),
                 *percent_inputs("the ControlNet"),
                 io.Vae.Input(
                     "vae",
@@ -52,6 +229,8 @@ class ApplyControlNetPerFrame(io.ComfyNode):
                     tooltip="Only for ControlNets that need their hints encoded; those of SD1.5 and SDXL do not.",
                 ),
                 frame_values_input("the strength, besides the schedule's"),
+                mask_input(),
+                missing_hints_input(optional=True),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="Positive prompt with the ControlNet."),
@@ -72,14 +251,15 @@ class ApplyControlNetPerFrame(io.ComfyNode):
         end_percent: float,
         vae=None,
         frame_values=None,
+        mask=None,
+        missing_hints: str = "hold",
     ) -> io.NodeOutput:
-        values: FrameValues = parse_value_schedule(schedule)
-        if frame_values is not None:
-            values = Product((values, values_of(frame_values, "frame_values")))
+        values = values_over_frames(schedule, frame_values)
+        spec = ControlSpec(masks=() if mask is None else (effect_mask(mask),), missing_hints=missing_hints)
         percents = (start_percent, end_percent)
         return io.NodeOutput(
-            *apply_per_frame([positive, negative], control_net, image, strength, percents, values, vae)
+            *apply_per_frame([positive, negative], control_net, image, strength, percents, values, vae, spec)
         )
 
 
-NODES = [ApplyControlNetPerFrame]
+NODES: list[type[io.ComfyNode]] = [ControlNetPerFrame, ApplyControlNetPerFrame]

@@ -3,6 +3,7 @@
 What is added to it is faint, so that clips stay smooth enough to be compared with their videos.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from toy_models.unet import TEXT, C
 
 from camera_files import camera_file
 from motion_files import fill
+from sparse_files import sparse_file
 from toy_image_encoder import image_encoder_shapes
 
 WIDTHS = (C,) * 4  # the demo's UNet has one width at every level
@@ -62,6 +64,13 @@ def image_lora() -> dict:
     return faint(fill(shapes)) | {layer + "alpha": torch.tensor(4.0)}
 
 
+def sparse_ctrl(kind: str) -> dict:
+    """A SparseCtrl encoder in the original layout, whose outputs are faint enough to leave the demo's picture."""
+    outputs = ("controlnet_down_blocks", "controlnet_mid_block")
+    weights = sparse_file(kind, widths=WIDTHS, context=TEXT)
+    return {key: weight * FAINT / 8 if key.startswith(outputs) else weight for key, weight in weights.items()}
+
+
 # file below models -> function that returns its state dict
 FILES = {
     "animatediff_models/pia.ckpt": pia,
@@ -72,6 +81,8 @@ FILES = {
     "loras/AnimateLCM_sd15_t2v_lora.safetensors": image_lora,
     "loras/add_detail.safetensors": image_lora,
     "loras/AnimateLCM_sd15_i2v_lora.safetensors": image_lora,
+    "controlnet/v3_sd15_sparsectrl_rgb.ckpt": partial(sparse_ctrl, "rgb"),
+    "controlnet/v3_sd15_sparsectrl_scribble.ckpt": partial(sparse_ctrl, "scribble"),
 }
 
 

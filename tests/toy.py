@@ -111,10 +111,10 @@ def watch(model, function):
     return model
 
 
-def toy_controlnet(seed: int = 1) -> comfy.controlnet.ControlNet:
-    """A CONTROL_NET with the encoder of the toy UNet and zero-convs that are not zero."""
+def toy_controlnet(seed: int = 1, **options) -> comfy.controlnet.ControlNet:
+    """A CONTROL_NET with the encoder of the toy UNet and zero-convs that are not zero; options of the network."""
     network = comfy.cldm.cldm.ControlNet(
-        **{key: value for key, value in ALL_BLOCKS.items() if key != "transformer_depth_output"},
+        **{**{key: value for key, value in ALL_BLOCKS.items() if key != "transformer_depth_output"}, **options},
         hint_channels=3,
         device=CPU,
         operations=comfy.ops.disable_weight_init,

@@ -11,7 +11,7 @@ import pytest
 from pack import ROOT
 
 GOLDEN = ROOT / "tests" / "golden" / "nodes.json"
-FILE_INPUTS = {"motion_model", "motion_lora", "adapter", "camera_ctrl", "pose_file", "lora"}
+FILE_INPUTS = {"motion_model", "motion_lora", "adapter", "camera_ctrl", "pose_file", "lora", "sparsectrl"}
 HOSTS_CHOICES = {"sampler_name", "scheduler"}  # of which each version of ComfyUI has its own
 
 

@@ -16,7 +16,8 @@ import toy
 from toy import same, with_core_handler
 from zoetrope.host import control
 from zoetrope.host.control import apply_per_frame
-from zoetrope.host.frame_control import ControlSpec, FrameControl
+from zoetrope.host.control_spec import ControlSpec
+from zoetrope.host.frame_control import FrameControl
 from zoetrope.host.windows import apply_windows
 from zoetrope.nodes.control import ApplyControlNetPerFrame
 from zoetrope.temporal.schedule import parse_value_schedule
@@ -310,7 +311,7 @@ def test_what_core_asks_of_a_control_is_answered_by_the_inner_one():
 if hasattr(comfy.controlnet.ControlBase, "deepclone_multigpu"):  # since ComfyUI 0.23
 
     def test_a_clone_for_another_device_has_its_own_network():
-        wrapped = FrameControl(toy.toy_controlnet(), ControlSpec(parse_value_schedule("0: 0.5")))
+        wrapped = FrameControl(toy.toy_controlnet(), ControlSpec((parse_value_schedule("0: 0.5"),)))
         clone = wrapped.deepclone_multigpu(torch.device("cpu"), autoregister=True)
         assert wrapped.get_instance_for_device(torch.device("cpu")) is clone and clone.spec == wrapped.spec
         assert clone.control_model is not wrapped.control_model
@@ -322,7 +323,7 @@ def test_node_takes_what_the_contract_says():
     out = ApplyControlNetPerFrame.execute(*conds, toy.toy_controlnet(), toy.hints(2), 0.5, "0: 1, -1: 0", 0.1, 0.8)
     wrapped = out.args[0][0][1]["control"]
     assert (wrapped.strength, wrapped.timestep_percent_range) == (0.5, (0.1, 0.8))
-    assert wrapped.spec.schedule.at(3) == [1.0, 0.5, 0.0]
+    assert wrapped.spec.values[0].at(3) == [1.0, 0.5, 0.0]
     assert "control" not in conds[0][0][1]
     with pytest.raises(ValueError, match="Schedule piece 'x'"):
         ApplyControlNetPerFrame.execute(*conds, toy.toy_controlnet(), toy.hints(2), 0.5, "x", 0.1, 0.8)

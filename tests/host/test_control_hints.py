@@ -1,92 +1,29 @@
 """Which hint reaches which frame, in every layout of windows, prompts and chains.
 
-Nothing here runs a UNet. Latent frame f has the mean value f + 1 (times a known noise level), hint i has the mean
-value (i + 1) / 100, and the control network echoes the mean of each hint: the stand-in for the UNet can compare.
+Nothing here runs a UNet: the control echoes the number of each hint, and the stand-in for the UNet can compare.
 """
 
 import itertools
 import logging
 
-import comfy.controlnet
 import comfy.latent_formats
 import pytest
 import torch
 
 import nodes
 import toy
+from echo_control import FRAMES, echo, echo_adapter, hints_in, numbered, record
 from toy import with_core_handler
 from zoetrope.host import control
 from zoetrope.host.control import apply_per_frame
-from zoetrope.host.frame_control import added, scaled
+from zoetrope.host.control_residuals import added, scaled
+from zoetrope.host.control_spec import ControlSpec
 from zoetrope.host.windows import apply_windows
+from zoetrope.temporal.hints import HINT_POLICIES, hint_indexes
 from zoetrope.temporal.schedule import parse_value_schedule
 from zoetrope.temporal.windows import WindowSettings
 
-FRAMES = 11
 SCHEDULES = ["standard_uniform", "standard_static", "looped_uniform", "batched"]
-
-
-class Echo(torch.nn.Module):
-    """Answers with the mean of every channel of every hint."""
-
-    dtype = torch.float32
-
-    def __init__(self):
-        super().__init__()
-        self.batches = []
-
-    def forward(self, x, hint, timesteps, context, **kwargs):
-        self.batches.append(len(hint))
-        return {"middle": [hint.mean((2, 3), keepdim=True)], "output": [hint.mean((2, 3), keepdim=True)]}
-
-
-class EchoAdapter(torch.nn.Module):
-    unshuffle_amount = 8
-
-    def forward(self, hint):
-        return {"input": [None, hint.mean((2, 3), keepdim=True)]}
-
-
-def echo(**options):
-    return comfy.controlnet.ControlNet(Echo(), load_device=toy.CPU, **options)
-
-
-def echo_adapter():
-    return comfy.controlnet.T2IAdapter(EchoAdapter(), 3, 8, "nearest-exact", device=toy.CPU)
-
-
-def numbered(count, unit=0.01, size=8 * toy.SIZE):
-    """IMAGE batch whose image i is (i + 1) * unit everywhere."""
-    values = (torch.arange(count) + 1.0) * unit
-    return values.view(-1, 1, 1, 1).expand(count, size, size, 3).contiguous()
-
-
-def numbered_noise(count):
-    return (torch.arange(count) + 1.0).view(-1, 1, 1, 1).expand(count, 4, toy.SIZE, toy.SIZE).contiguous()
-
-
-def frames_in(x, options):
-    first, now = options["sample_sigmas"][0], options["sigmas"][0]
-    return (x.mean((1, 2, 3)) * first / (now * (1 + first**2).sqrt())).round().int().sub(1).tolist()
-
-
-def hints_in(control, images, key="middle", channel=0, unit=0.01):
-    """Hint number of each image; the residual of a single hint is for all images."""
-    residual = next(item for item in control[key] if item is not None)
-    return (residual[:, channel, 0, 0].expand(images) / unit).round().int().sub(1).tolist()
-
-
-def record(model, conds, frames=FRAMES, steps=3, **options):
-    """Sample and return (frames of the call, control of the call) for every UNet call."""
-    calls = []
-
-    def answer(x, control, to):
-        calls.append((frames_in(x, to), control))
-        return torch.zeros_like(x)
-
-    toy.sample(toy.answer_with(model, answer), *conds, noise=numbered_noise(frames), steps=steps, **options)
-    assert set().union(*(call[0] for call in calls)) == set(range(frames))
-    return calls
 
 
 def with_core(net, image, conds=None):
@@ -94,9 +31,10 @@ def with_core(net, image, conds=None):
     return nodes.ControlNetApplyAdvanced().apply_controlnet(*conds, net, image, 1.0, 0.0, 1.0)
 
 
-def per_frame(net, image, schedule="0: 1"):
+def per_frame(net, image, schedule="0: 1", **options):
     values = parse_value_schedule(schedule)
-    return apply_per_frame([toy.conditioning(), toy.conditioning(6)], net, image, 1.0, (0.0, 1.0), values)
+    conds = [toy.conditioning(), toy.conditioning(6)]
+    return apply_per_frame(conds, net, image, 1.0, (0.0, 1.0), values, spec=ControlSpec(**options))
 
 
 def model_with(handler, schedule, split, length=5, overlap=2, stride=1, closed_loop=False):
@@ -161,6 +99,60 @@ def test_ad_params_of_other_packs_are_honoured():
         assert hints_in(residuals, len(frames)) == frames
 
 
+def test_fields_that_animatediff_evolved_writes_are_honoured_and_there_only_while_sampling():
+    """Its sampler refuses controls without ``sub_idxs``, and fills it in for those of other packs."""
+    run_control = []
+
+    def slicing(executor, model, conds, x, t, options):
+        out = [torch.zeros_like(x) for _ in conds]
+        control = conds[0][0]["control"]
+        assert hasattr(control, "sub_idxs")
+        run_control.append(control)
+        for window in ([0, 1, 2], [5, 3, 4]):
+            control.sub_idxs, control.full_latent_length, control.context_length = window, 6, 3
+            part = executor(model, conds, x[window], t[window], options)
+            for whole, piece in zip(out, part, strict=True):
+                whole[window] = piece
+        return out
+
+    model = toy.toy_model_patcher()
+    model.add_wrapper_with_key("calc_cond_batch", "test", slicing)
+    control.install(model)
+    conds = per_frame(echo(), numbered(6))
+    for frames, residuals in record(model, conds, frames=6):
+        assert hints_in(residuals, len(frames)) == frames
+    assert not any(hasattr(one, "sub_idxs") for one in (run_control[0], conds[0][0][1]["control"]))
+
+
+def test_retained_latents_of_cores_windows_have_their_own_hints():
+    """Core puts frame 1 at place 1 of every window; hosts that lack the option leave it out."""
+    model = with_core_handler(
+        toy.toy_model_patcher(), "standard_static", "flat", 5, 3, latent_retain_index_list="1", causal_window_fix=False
+    )
+    control.install(model)
+    calls = record(model, with_core(echo(), numbered(FRAMES)))
+    if hasattr(model.model_options["context_handler"], "latent_retain_index_list"):
+        assert any(frames[:2] == [2, 1] for frames, _ in calls)
+    for frames, residuals in calls:
+        assert hints_in(residuals, len(frames)) == frames
+
+
+@pytest.mark.parametrize("policy", HINT_POLICIES)
+@pytest.mark.parametrize("count", [4, FRAMES + 3])
+def test_policies_for_clips_of_another_length_than_the_hints(policy, count):
+    net = echo()
+    conds = per_frame(net, numbered(count), missing_hints=policy, frame_offset=1)
+    for frames, residuals in record(model_with("ours", "standard_static", False), conds, steps=1):
+        expected = hint_indexes(policy, frames, count, FRAMES, 1)
+        if policy == "off":
+            expected = [frame + 1 if frame + 1 < count else -1 for frame in frames]
+        if residuals is None:
+            assert policy == "off" and min(frames) >= count - 1
+        else:
+            assert hints_in(residuals, len(frames)) == expected
+    assert count > 4 or policy != "off" or net.control_model.batches == [2 * 3]  # frames 0, 1, 2 of the first window
+
+
 @pytest.mark.parametrize("windowed", [True, False])
 def test_hints_fewer_than_frames_are_held_and_one_line_says_so(windowed, caplog):
     model = model_with("ours", "standard_uniform", False, length=5 if windowed else 32)
@@ -221,13 +213,13 @@ class Unscaled(comfy.latent_formats.LatentFormat):
     scale_factor = 1.0
 
 
-def test_hints_that_need_a_vae_are_encoded_by_the_window():
+def test_hints_that_need_a_vae_are_encoded_once_each_by_the_window():
     net, vae = echo(compression_ratio=1, latent_format=Unscaled()), Encoder()
     conds = [toy.conditioning(), toy.conditioning(6)]
     conds = apply_per_frame(conds, net, numbered(FRAMES), 1.0, (0.0, 1.0), parse_value_schedule("0: 1"), vae)
-    for frames, residuals in record(model_with("ours", "standard_static", False), conds, steps=1):
+    for frames, residuals in record(model_with("ours", "standard_static", False), conds):
         assert hints_in(residuals, len(frames)) == frames
-    assert vae.batches == [5] * 3
+    assert vae.batches == [5, 3, 3]  # windows 0-4, 3-7, 6-10 of the first step
 
 
 @pytest.mark.parametrize("count", [1, FRAMES])

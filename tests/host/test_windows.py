@@ -18,8 +18,9 @@ from comfy_extras import nodes_custom_sampler as custom
 import toy
 from toy import same, with_core_handler
 from zoetrope.host import memory, progress, windows
+from zoetrope.host.steps import sampling_step
 from zoetrope.host.window_conds import conds_of_window
-from zoetrope.host.windows import apply_windows, sampling_step
+from zoetrope.host.windows import apply_windows
 from zoetrope.temporal.fuse import FUSE_METHODS
 from zoetrope.temporal.window_stages import WindowStage
 from zoetrope.temporal.windows import WindowSettings, windows_for_step

@@ -54,11 +54,11 @@ ELSEWHERE = {
     ),
     "sparsectrl rgb": (
         {"controlnet": motion_file() | names("controlnet_cond_embedding.weight", "controlnet_down_blocks.0.bias")},
-        "SparseCtrl encoder; .*models/controlnet.*choose another motion module",
+        "SparseCtrl encoder; load it with ZoetropeLoadSparseCtrl from models/controlnet",
     ),
     "sparsectrl scribble": (
         names("module.controlnet_cond_embedding.conv_in.weight", f"module.{MODULE}temporal_transformer.norm.bias"),
-        "SparseCtrl encoder; .*models/controlnet.*choose another motion module",
+        "SparseCtrl encoder; load it with ZoetropeLoadSparseCtrl from models/controlnet",
     ),
     "cameractrl training": (
         {"epoch": 1, "pose_encoder_state_dict": {}, "attention_processor_state_dict": {}},
