@@ -13,8 +13,10 @@ from . import (
     lora_per_frame,
     motion,
     noise,
+    preprocess,
     preview,
     prompts,
+    sparse_control,
     values,
     video,
     views,
@@ -37,5 +39,7 @@ NODES: list[type[io.ComfyNode]] = [
     *camera.NODES,
     *image_to_video.NODES,
     *control.NODES,
+    *sparse_control.NODES,
+    *preprocess.NODES,
     *video.NODES,
 ]

@@ -24,6 +24,7 @@ FILES = {
     "v2_lora_ZoomIn.ckpt": "motion_lora",
     "v2_lora_PanLeft.ckpt": "motion_lora",
     "control_v11p_sd15_canny_fp16.safetensors": "controlnet",
+    "control_v11p_sd15_softedge_fp16.safetensors": "controlnet",
 }
 FOLDERS = ("checkpoints", "animatediff_models", "animatediff_motion_lora", "controlnet", "loras")
 VIDEO = "zoetrope_example.mp4"
