@@ -228,8 +228,8 @@ class ApplyControlNetPerFrame(io.ComfyNode):
                     optional=True,
                     tooltip="Only for ControlNets that need their hints encoded; those of SD1.5 and SDXL do not.",
                 ),
-                frame_values_input("the strength, besides the schedule's"),
                 mask_input(),
+                frame_values_input("the strength, besides the schedule's"),
                 missing_hints_input(optional=True),
             ],
             outputs=[
@@ -250,8 +250,8 @@ class ApplyControlNetPerFrame(io.ComfyNode):
         start_percent: float,
         end_percent: float,
         vae=None,
-        frame_values=None,
         mask=None,
+        frame_values=None,
         missing_hints: str = "hold",
     ) -> io.NodeOutput:
         values = values_over_frames(schedule, frame_values)
