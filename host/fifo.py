@@ -49,7 +49,7 @@ def endless_frames(
         scheduler: core's name of a noise schedule.
         size: (width, height) in pixels; a start clip's own size wins.
         vae: decodes the frames.
-        start_clip: LATENT whose first F frames the queue starts from, in place of a clip sampled first.
+        start_clip: LATENT whose last F frames the queue starts from, in place of a clip sampled first.
 
     Raises:
         ValueError: something does not fit; nothing has been sampled.

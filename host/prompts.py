@@ -134,7 +134,7 @@ def _check_frames(executor, noise: Tensor, *args, **kwargs):
     lengths = {entry.get(KEY, frames) for entries in executor.class_obj.conds.values() for entry in entries}
     for scheduled in sorted(lengths - {frames}):
         told = f"A prompt schedule was made for {scheduled} frames, but the clip has {frames}"
-        cure = f"connect the latent to Prompt Schedule or set its frames to {frames}"
+        cure = f"set frames of Prompt Schedule to {frames}, or connect the latent to it"
         if scheduled < frames:
             raise ValueError(f"{told}; {cure}.")
         log.warning("%s, so its prompts after frame %d are not reached; %s.", told, frames - 1, cure)

@@ -39,7 +39,13 @@ LOADERS = {
     ),
     "controlnet": Loader("ControlNetLoader", "control_net_name", "controlnet", "zoetrope_demo_canny.safetensors"),
 }
-STEPS = {"KSampler": "steps", "KSamplerAdvanced": "steps", "BasicScheduler": "steps", "ZoetropeSampleVideo": "steps"}
+STEPS = {
+    "KSampler": "steps",
+    "KSamplerAdvanced": "steps",
+    "BasicScheduler": "steps",
+    "ZoetropeSampleVideo": "steps",
+    "ZoetropePreviewSchedule": "steps",
+}
 SEED = {
     "KSampler": "seed",
     "KSamplerAdvanced": "noise_seed",
@@ -53,6 +59,8 @@ FRAMES = {
     "ImageFromBatch": "length",
     "ZoetropeSampleEndless": "frames",
     "ZoetropeSampleVideo": "max_frames",
+    "ZoetropePromptSchedule": "frames",
+    "ZoetropePreviewSchedule": "frames",
 }
 SIZED = ("EmptyLatentImage", "ImageScale", "ZoetropeSampleEndless", "ZoetropeSampleVideo")
 WIDTH = dict.fromkeys(SIZED, "width")
