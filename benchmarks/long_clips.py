@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [os.environ["COMFYUI_DIR"], str(ROOT / "tests")]
-SIZE, STEPS, REPEATS = 32, 2, 3  # of the latent, sampling steps, processes of each length
+SIZE, STEPS, REPEATS = 16, 2, 3  # of the latent, sampling steps, processes of each length
 # Noise, the latent it starts from, x, the sampler's denoised, and cond, uncond and their sum in fp32 and x's own type.
 LATENTS = 12
 MEMORY, TIME = 1.3, 1.1

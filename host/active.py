@@ -99,8 +99,8 @@ class ActiveMotion:
         """A strength at this feature map; asked for by many modules, of the same size or of any."""
         key = (id(strength), x.shape[-2:] if strength.spatial else None)
         if key not in self.resolved:
-            size = x.shape[-2:]
-            self.resolved[key] = strength.at(self.chunk.frames, self.chunk.total, *size, x, self.chunk.cache)
+            height, width = x.shape[-2:]
+            self.resolved[key] = strength.at(self.chunk.frames, self.chunk.total, height, width, x, self.chunk.cache)
         return self.resolved[key]
 
     def _with_cache(self, guide: int) -> ChunkInfo:

@@ -11,7 +11,7 @@ from ..temporal.schedule import ValueSchedule
 from ..temporal.values import FrameValues
 from .control_fit import elements
 from .control_spec import ControlSpec, RunFacts
-from .frame_control import AnyControl, FrameControl, picks_hints
+from .frame_control import AnyControl, FrameControl
 from .frames import frames_per_call
 
 KEY = "zoetrope_control"
@@ -74,8 +74,8 @@ def follower(control: AnyControl, followers: dict[AnyControl, AnyControl], facts
         facts: about the run.
 
     Returns:
-        The copy. Controls that have no hints, or pick them themselves, are copied only where an earlier control of
-        their chain changed; what cannot be copied stays as it is.
+        The copy. Controls that have no hints, and those of ComfyUI-Advanced-ControlNet, which slice them by themselves,
+        are copied only where an earlier control of their chain changed; what cannot be copied stays as it is.
     """
     if control in followers:
         return followers[control]
@@ -84,7 +84,7 @@ def follower(control: AnyControl, followers: dict[AnyControl, AnyControl], facts
     if isinstance(control, FrameControl):
         copy = FrameControl(control.inner.copy(), control.spec, facts).set_previous_controlnet(previous)
     else:
-        left_alone = picks_hints(control) or control.cond_hint_original is None
+        left_alone = hasattr(control, "sub_idxs") or control.cond_hint_original is None
         if (left_alone and previous is earlier) or not hasattr(control, "copy"):
             copy = control
         elif left_alone:

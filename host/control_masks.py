@@ -7,6 +7,7 @@ residual.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -29,19 +30,11 @@ class EffectMask:
         """Whether the control acts anywhere in a frame."""
         return self.lit[self._row(frame)]
 
-    def at(self, frames: Sequence[int], size: tuple[int, int], like: Tensor) -> Tensor:
-        """(F or 1, 1, h, w) masks of some frames at the size of a residual, averaged where they shrink, bilinear where they grow.
-
-        Args:
-            frames: F frame numbers.
-            size: (h, w).
-            like: tensor whose device and dtype the result takes.
-        """
-        rows = sorted({self._row(frame) for frame in frames})
-        masks = self.masks[rows].to(like.device).float().unsqueeze(1)
-        shrinks = size[0] <= masks.shape[-2] and size[1] <= masks.shape[-1]
-        masks = interpolate(masks, size=size, mode="area" if shrinks else "bilinear").to(like.dtype)
-        return masks if len(rows) == 1 else masks[[rows.index(self._row(frame)) for frame in frames]]
+    def of(self, frames: Sequence[int], device: torch.device) -> Tensor:
+        """(F or 1, 1, height, width) masks of some frames on a device."""
+        rows = [self._row(frame) for frame in frames]
+        rows = rows[:1] if len(set(rows)) == 1 else rows
+        return self.masks[rows].to(device).float().unsqueeze(1)
 
     def _row(self, frame: int) -> int:
         return min(frame, len(self.lit) - 1)
@@ -58,7 +51,7 @@ def effect_mask(mask: Tensor) -> EffectMask:
 
 
 class FrameMasks:
-    """The product of masks for the frames of one UNet call; each size is made once.
+    """The product of masks for the frames of one UNet call; the masks are fetched once and each size is made once.
 
     Args:
         masks: at least one.
@@ -68,6 +61,7 @@ class FrameMasks:
 
     def __init__(self, masks: Sequence[EffectMask], frames: Sequence[int], chunks: int):
         self._masks, self._frames, self._chunks = masks, frames, chunks
+        self._whole: list[Tensor] = []  # (F or 1, 1, height, width), where the residuals are
         self._sizes: dict[tuple[int, int], Tensor] = {}
 
     def at(self, residual: Tensor) -> Tensor:
@@ -80,10 +74,18 @@ class FrameMasks:
             raise ValueError(
                 "mask works with ControlNets of UNets only, not with those of transformers; disconnect it."
             )
+        self._whole = self._whole or [mask.of(self._frames, residual.device) for mask in self._masks]
         size = (residual.shape[-2], residual.shape[-1])
         if size not in self._sizes:
-            first, *others = (mask.at(self._frames, size, residual) for mask in self._masks)
+            first, *others = (_resized(mask, size) for mask in self._whole)
             for other in others:
                 first = first * other
+            first = first.to(residual.dtype)
             self._sizes[size] = first if len(first) == 1 else first.repeat(self._chunks, 1, 1, 1)
         return self._sizes[size]
+
+
+def _resized(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """(n, 1, h, w) masks, averaged where they shrink, bilinear where they grow."""
+    shrinks = size[0] <= masks.shape[-2] and size[1] <= masks.shape[-1]
+    return interpolate(masks, size=size, mode="area" if shrinks else "bilinear")

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import comfy.controlnet
 import comfy.model_management
+import torch
 from comfy.controlnet import ControlBase
 from comfy.model_base import BaseModel
 from torch import Tensor
@@ -138,15 +139,15 @@ class FrameControl(ControlBase):
         """
         call = (x_noisy, t, cond, batched_number, transformer_options)
         previous = None if self.previous_controlnet is None else self.previous_controlnet.get_control(*call)
-        if self._out_of_range(t):
+        count = x_noisy.shape[0] // batched_number
+        by_level = self._by_level(t.expand(x_noisy.shape[0])[:count].tolist(), transformer_options)
+        if not any(by_level):
             return previous
-        frames, total = self._frames(x_noisy.shape[0] // batched_number, transformer_options)
-        by_frame = self.spec.at(frames, total, self._hint_count())
-        step = 1.0 if self._base is None else self.spec.at_step(self._base, transformer_options)
-        by_chunk = [
-            step * (self.spec.uncond if negative else 1.0)
-            for negative in self.facts.is_uncond(batched_number, transformer_options)
-        ]
+        frames, total = self._frames(count, transformer_options)
+        shares = self.spec.at(frames, total, self._hint_count())
+        by_frame = [share * factor for share, factor in zip(shares, by_level, strict=True)]
+        negative = self.facts.is_uncond(batched_number, transformer_options)
+        by_chunk = [self.spec.uncond if one else 1.0 for one in negative]
         if not any(by_frame) or not any(by_chunk):
             return previous
         return added(self._own(call, frames, total, by_frame, by_chunk), previous)
@@ -190,7 +191,8 @@ class FrameControl(ControlBase):
             places = from_shallow_to_deep(own)
             parts = [part for part, _ in places]
             for part in layers.unknown(parts):
-                self._tell(f"layer_weights name {part}, but this control has layers only in {', '.join(set(parts))}.")
+                known = ", ".join(dict.fromkeys(parts))
+                self._tell(f"layer_weights name {part}, but this control has layers only in {known}.")
             for place, weight in zip(places, layers.at(parts), strict=True):
                 weights[place] = weights.get(place, 1.0) * weight
         masks = FrameMasks(self.spec.masks, frames, chunks).at if self.spec.masks else None
@@ -243,10 +245,20 @@ class FrameControl(ControlBase):
                 f"{missing} frames. Give one image a frame, or a single image for all frames."
             )
 
-    def _out_of_range(self, t: Tensor) -> bool:
-        """Whether the inner control rests at this step, so that no hints need be gathered."""
+    def _by_level(self, levels: Sequence[float], transformer_options: dict) -> list[float]:
+        """Factor of each frame at its noise level, which is one for all frames but in the queue of Sample Endless.
+
+        Args:
+            levels: F sigmas.
+            transformer_options: of the call.
+        """
         ends = getattr(self.inner, "timestep_range", None)
-        return ends is not None and bool(t[0] > ends[0] or t[0] < ends[1])
+        factors = {level: float(ends is None or ends[1] <= level <= ends[0]) for level in set(levels)}
+        if self._base is not None and self.spec.ranges:
+            for level in factors:
+                options = {**transformer_options, "sigmas": torch.tensor([level])}
+                factors[level] *= self.spec.at_step(self._base, options)
+        return [factors[level] for level in levels]
 
     def _forget(self) -> None:
         """Drop the prepared hint, and the residuals that a T2I-Adapter keeps."""

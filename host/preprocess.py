@@ -73,8 +73,8 @@ def _picture(image: torch.Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
     """(H, W, 3) bytes in RGB of (h, w, C) floats, rounded and clipped; alpha is dropped."""
     floats = image.detach().to("cpu", torch.float32).contiguous().numpy()
     height, width, channels = floats.shape
-    rows = floats.reshape(height, width * channels)  # as one colour, which takes the number for all of them
-    picture = cv2.multiply(rows, 255.0, dtype=cv2.CV_8U).reshape(floats.shape)  # type: ignore[call-overload]
+    row = floats.reshape(1, -1)  # as one colour, which takes the number for all; OpenCV 4.8 would not for (4, 1)
+    picture = cv2.multiply(row, 255.0, dtype=cv2.CV_8U).reshape(floats.shape)  # type: ignore[call-overload]
     if channels != 3:
         picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB if channels == 1 else cv2.COLOR_RGBA2RGB)
     if size != (height, width):

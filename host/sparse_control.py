@@ -129,27 +129,30 @@ class SparseControl(comfy.controlnet.ControlNet):
             ValueError: a window is longer than the positions of the network, or the key images do not fit the clip.
         """
         call = (x_noisy, t, cond, batched_number, transformer_options)
-        if not self._acts_at(float(t[0])):
-            return self._previous(*call)
-        sparse = self._call(x_noisy, transformer_options)
+        within = self._within(t.expand(x_noisy.shape[0]).tolist())
+        sparse = self._call(x_noisy, transformer_options, within) if any(within) else None
         if sparse is None:
             return self._previous(*call)
         # With a hint of the right size in place core prepares none; a single one is for all rows.
         self.cond_hint = torch.zeros_like(sparse.keys[:1])
         self.set_extra_arg(CALL, sparse)
+        ends, self.timestep_range = self.timestep_range, None  # core looks at the first row only
         try:
             return super().get_control(*call)
         finally:
+            self.timestep_range = ends
             self._forget_call()
 
-    def _acts_at(self, sigma: float) -> bool:
-        return self.timestep_range is None or self.timestep_range[1] <= sigma <= self.timestep_range[0]
+    def _within(self, levels: Sequence[float]) -> list[bool]:
+        """Which rows act at their noise level, which is one for all rows but in the queue of Sample Endless."""
+        ends = self.timestep_range
+        return [ends is None or ends[1] <= level <= ends[0] for level in levels]
 
     def _previous(self, *call):
         return None if self.previous_controlnet is None else self.previous_controlnet.get_control(*call)
 
-    def _call(self, x: Tensor, options: dict) -> SparseCall | None:
-        """What the network is told for this UNet call, or None where no key image acts."""
+    def _call(self, x: Tensor, options: dict, within: Sequence[bool]) -> SparseCall | None:
+        """What the network is told for this UNet call, or None where no key image acts; ``within`` of each image."""
         rows = frames_per_chunk(options, x.shape[0])
         frames, total = frames_of_rows(options, rows)
         windows = windows_per_chunk(options) if frames == chunk_frames(options) else 1
@@ -169,11 +172,12 @@ class SparseControl(comfy.controlnet.ControlNet):
         used = {frame: number for number, frame in enumerate(dict.fromkeys(seen.values()))}
         hints = [1 + used[seen[row]] if row in seen else 0 for row in range(rows)]
         repeats = x.shape[0] // rows
+        acting = [factor * acts for factor, acts in zip(acting * repeats, within, strict=True)]
         return SparseCall(
             keys=self._hints([placed[frame] for frame in used], [strengths[frame] for frame in used], x),
             rows=torch.tensor(hints * repeats, device=x.device),
             frames=length,
-            acting=None if all(acting) else torch.tensor(acting * repeats, device=x.device),
+            acting=None if all(acting) else torch.tensor(acting, device=x.device),
             motion=self.settings.motion,
         )
 

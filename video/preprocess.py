@@ -63,7 +63,14 @@ class PreprocessSettings:
         return method
 
     def thresholds(self, low: float, high: float) -> tuple[float, float]:
-        """Low and high, with a method's own for those that are 0, in proportion to the one that is given."""
+        """Low and high, with a method's own for those that are 0, in proportion to the one that is given.
+
+        Args:
+            low: the method's own; 0 where it has none, and then the low one of the settings means nothing.
+            high: the method's own.
+        """
+        if not low:
+            return 0.0, self.high_threshold or high
         if self.high_threshold:
             return self.low_threshold or low / high * self.high_threshold, self.high_threshold
         return self.low_threshold or low, max(high, self.low_threshold)

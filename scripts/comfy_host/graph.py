@@ -63,8 +63,8 @@ FRAMES = {
     "ZoetropePreviewSchedule": "frames",
 }
 SIZED = ("EmptyLatentImage", "ImageScale", "ZoetropeSampleEndless", "ZoetropeSampleVideo")
-WIDTH = dict.fromkeys(SIZED, "width")
-HEIGHT = dict.fromkeys(SIZED, "height")
+WIDTH: dict[str, str] = dict.fromkeys(SIZED, "width")
+HEIGHT: dict[str, str] = dict.fromkeys(SIZED, "height")
 
 
 def load_prompt(path: Path) -> Prompt:

@@ -3,6 +3,8 @@
 import os
 import sys
 
+import pytest
+
 COMFYUI_DIR = os.environ.get("COMFYUI_DIR")
 
 
@@ -15,3 +17,16 @@ if COMFYUI_DIR is not None:
     from comfy.cli_args import args
 
     args.cpu = True
+
+    import folder_paths
+    from comfy import model_management
+
+    @pytest.fixture
+    def folders(tmp_path, monkeypatch):
+        """Output and temporary folders of this test only, and no interrupt left before or behind it."""
+        for kind in ("output", "temp"):
+            (tmp_path / kind).mkdir()
+            monkeypatch.setattr(folder_paths, f"{kind}_directory", str(tmp_path / kind))
+        model_management.interrupt_current_processing(False)
+        yield tmp_path
+        model_management.interrupt_current_processing(False)

@@ -9,7 +9,6 @@ import types
 
 import comfy.sd
 import execution
-import folder_paths
 import numpy as np
 import pytest
 import torch
@@ -27,17 +26,7 @@ from zoetrope.nodes.video import NODES, CombineVideo
 PROMPT = {"7": {"class_type": "ZoetropeCombineVideo", "inputs": {"text": "=;#\\\n\u65e5"}}}
 WORKFLOW = {"nodes": [{"id": 7, "type": "ZoetropeCombineVideo"}], "version": 0.4}
 REQUIRED = {"frame_rate": 8.0, "format": "h264-mp4", "filename_prefix": "zoetrope/animation"}
-
-
-@pytest.fixture(autouse=True)
-def folders(tmp_path, monkeypatch):
-    """Output and temporary folders of this test only."""
-    for kind in ("output", "temp"):
-        (tmp_path / kind).mkdir()
-        monkeypatch.setattr(folder_paths, f"{kind}_directory", str(tmp_path / kind))
-    model_management.interrupt_current_processing(False)
-    yield tmp_path
-    model_management.interrupt_current_processing(False)
+pytestmark = pytest.mark.usefixtures("folders")
 
 
 class RecordingVAE(comfy.sd.VAE):

@@ -137,6 +137,7 @@ def test_retained_latents_of_cores_windows_have_their_own_hints():
         assert hints_in(residuals, len(frames)) == frames
 
 
+@pytest.mark.newest_host
 @pytest.mark.parametrize("policy", HINT_POLICIES)
 @pytest.mark.parametrize("count", [4, FRAMES + 3])
 def test_policies_for_clips_of_another_length_than_the_hints(policy, count):
@@ -153,6 +154,7 @@ def test_policies_for_clips_of_another_length_than_the_hints(policy, count):
     assert count > 4 or policy != "off" or net.control_model.batches == [2 * 3]  # frames 0, 1, 2 of the first window
 
 
+@pytest.mark.newest_host
 @pytest.mark.parametrize("windowed", [True, False])
 def test_hints_fewer_than_frames_are_held_and_one_line_says_so(windowed, caplog):
     model = model_with("ours", "standard_uniform", False, length=5 if windowed else 32)
@@ -163,6 +165,7 @@ def test_hints_fewer_than_frames_are_held_and_one_line_says_so(windowed, caplog)
     assert len(lines) == 1 and "4 hint images for 11 frames" in lines[0] and "other 7 frames" in lines[0]
 
 
+@pytest.mark.newest_host
 @pytest.mark.parametrize("count", [1, 30])
 def test_one_hint_is_for_all_frames_and_surplus_hints_are_left_over(count, caplog):
     for frames, residuals in record(model_with("ours", "standard_static", False), with_core(echo(), numbered(count))):
@@ -179,6 +182,7 @@ def test_strength_follows_the_frames_in_any_window():
             assert torch.allclose(residuals["middle"][0][:, 0, 0, 0], expected)
 
 
+@pytest.mark.newest_host
 def test_only_one_window_of_hints_is_prepared_at_a_time():
     net = echo()
     record(model_with("ours", "batched", False), with_core(net, numbered(FRAMES)))
@@ -236,6 +240,7 @@ def test_source_masks_of_inpaint_controls_follow_the_frames(count):
         assert hints_in(residuals, len(frames)) == frames
 
 
+@pytest.mark.newest_host
 def test_residuals_that_a_control_keeps_or_shares_are_not_scaled_in_place():
     kept = torch.ones(2, 1, 1, 1)
     once = scaled({"input": [], "middle": [kept], "output": [kept, None, torch.ones(1, 3, 2, 2)]}, [1.0, 0.5])
@@ -247,6 +252,7 @@ def test_residuals_that_a_control_keeps_or_shares_are_not_scaled_in_place():
     assert tokens.dtype == torch.float16 and tokens[:, 0, 0].tolist() == [0.0, 2.0]
 
 
+@pytest.mark.newest_host
 def test_chained_residuals_add_up_where_both_have_one():
     one, two = torch.ones(1), torch.full((1,), 2.0)
     total = added(

@@ -8,7 +8,6 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import comfy.sd
-import folder_paths
 import numpy as np
 import pytest
 import torch
@@ -31,17 +30,7 @@ from zoetrope.temporal.noise import NoiseSettings
 
 SMALL = FifoSettings(frames=6, window=4, partitions=2, seed=5)
 TINY = FifoSettings(frames=3, window=2, partitions=1, seed=5)  # for the real UNet
-
-
-@pytest.fixture(autouse=True)
-def folders(tmp_path, monkeypatch):
-    """Output and temporary folders of this test only."""
-    for kind in ("output", "temp"):
-        (tmp_path / kind).mkdir()
-        monkeypatch.setattr(folder_paths, f"{kind}_directory", str(tmp_path / kind))
-    model_management.interrupt_current_processing(False)
-    yield tmp_path
-    model_management.interrupt_current_processing(False)
+pytestmark = pytest.mark.usefixtures("folders")
 
 
 @pytest.fixture(scope="module")

@@ -44,12 +44,14 @@ def test_grey_alpha_and_half_precision_are_the_same_pictures():
         assert torch.equal(preprocess_frames(other, PreprocessSettings()), expected)
 
 
+@pytest.mark.newest_host
 def test_values_outside_the_range_are_clipped():
     images = torch.tensor([-1.0, 0.0, 0.5, 1.0, 3.0, float("nan")])[None, None, :, None].expand(1, 4, 6, 3)
     hints = preprocess_frames(images, PreprocessSettings("tile", 0.0))
     assert hints[0, 0, :, 0].tolist() == pytest.approx([0, 0, 128 / 255, 1, 1, 0])
 
 
+@pytest.mark.newest_host
 @pytest.mark.parametrize(
     ("size", "resolution", "expected"),
     [((480, 854), 512, (512, 912)), ((1080, 1920), 512, (512, 912)), ((33, 57), 0, (33, 57)), ((9, 900), 8, (8, 800))],

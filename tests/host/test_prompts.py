@@ -215,7 +215,9 @@ def test_a_wrong_schedule_is_refused_before_anything_runs():
 def test_a_clip_of_another_length_is_told(model, clip, caplog, tmp_path, windowed):
     ready = apply_windows(model, SMALL) if windowed else animate(model, motion_model(tmp_path, "v2"))
     travel = schedule(clip, TRAVEL)
-    with pytest.raises(ValueError, match=r"made for 6 frames, but the clip has 7; set frames of Prompt Schedule to 7, or connect"):
+    with pytest.raises(
+        ValueError, match=r"made for 6 frames, but the clip has 7; set frames of Prompt Schedule to 7, or connect"
+    ):
         toy.sample(ready, travel, frames=7)
     with caplog.at_level(logging.WARNING, logger="zoetrope"):
         toy.sample(ready, encode(clip, "a cat"), travel, frames=FRAMES, steps=1)

@@ -10,7 +10,6 @@ import comfy.sample
 import folder_paths
 import pytest
 import torch
-from comfy import model_management
 from comfy.taesd.taesd import TAESD
 from comfy_api.latest import InputImpl, Types
 
@@ -26,17 +25,7 @@ from zoetrope.temporal.noise import NoiseSettings, frame_noise
 from zoetrope.temporal.schedule import parse_value_schedule
 
 SEGMENTS = SegmentSettings(3, 2, "euler", "normal", 0.7, window=4, overlap=2)
-
-
-@pytest.fixture(autouse=True)
-def folders(tmp_path, monkeypatch):
-    """Output and temporary folders of this test only."""
-    for kind in ("output", "temp"):
-        (tmp_path / kind).mkdir()
-        monkeypatch.setattr(folder_paths, f"{kind}_directory", str(tmp_path / kind))
-    model_management.interrupt_current_processing(False)
-    yield tmp_path
-    model_management.interrupt_current_processing(False)
+pytestmark = pytest.mark.usefixtures("folders")
 
 
 @pytest.fixture(scope="module")

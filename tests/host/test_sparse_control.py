@@ -8,6 +8,7 @@ import comfy.controlnet
 import folder_paths
 import pytest
 import torch
+from comfy.patcher_extension import WrappersMP
 from comfy.taesd.taesd import TAESD
 
 import nodes
@@ -177,6 +178,25 @@ def test_cores_context_windows(model, nets):
     assert calls.rows == (anchored if calls.sparse[1].frames == 4 else without)
 
 
+@pytest.mark.newest_host
+def test_in_a_queue_each_frame_has_its_own_place_in_the_noise_schedule(model, nets):
+    """Sample Endless: of a range's frames only those within it are guided, though the first is outside."""
+    net, base = control_of(applied(keyed(nets["scribble"], "0"))), model.model
+    to_sigma = base.model_sampling.percent_to_sigma
+    t = torch.tensor([to_sigma(percent) for percent in (0.8, 0.6, 0.4, 0.2)])
+    cond = {"c_crossattn": toy.conditioning()[0][0].repeat(4, 1, 1)}
+
+    def guided(end):
+        net.timestep_percent_range = (0.0, end)
+        net.pre_run(base, to_sigma)
+        return net.get_control(toy.noise_for(4, SIZE), t, cond, 1, {})
+
+    whole, part = guided(1.0), guided(0.5)
+    assert guided(0.1) is None
+    for all_frames, some in zip(whole["output"], part["output"], strict=True):
+        assert torch.equal(some[2:], all_frames[2:]) and not some[:2].any() and all_frames[:2].any()
+
+
 def test_animatediff_evolveds_windows(nets):
     net = control_of(applied(keyed(nets["scribble"], "5")))
     options = {"ad_params": {"sub_idxs": [3, 4, 5], "full_length": FRAMES}, "cond_or_uncond": [0, 1]}
@@ -239,6 +259,7 @@ def test_frame_control_around_it(model, plain, nets):
     assert again.inner.settings.keyframes.placed(2, 6) == {1: 0, 2: 1} and again.spec == control_of(faded).spec
 
 
+@pytest.mark.newest_host
 def test_a_chain_with_another_controlnet(model, nets):
     sparse, other = keyed(nets["scribble"], no_key="off"), toy.toy_controlnet()
     chain = applied(sparse, conds=applied(other, pictures(FRAMES)))
@@ -249,19 +270,36 @@ def test_a_chain_with_another_controlnet(model, nets):
 
 
 def test_pictures_are_encoded_once_a_run_and_let_go(model, nets, vae):
+    """By a copy of the run, whose residuals are part of the host's estimate of memory."""
     net = keyed(nets["rgb"], "0, 5")
     conds, encode, sizes = applied(net, pictures(2, size=96), vae), vae.encode, []
     vae.encode = lambda pixels: sizes.append(tuple(pixels.shape)) or encode(pixels)
-    control, kept = control_of(conds), []
+    used, kept = [], []
 
-    def look(*_):
-        kept.extend(control._keys.values())
+    def note(executor, *args, **kwargs):
+        used.append(executor.class_obj.conds["positive"][0]["control"])
+        return executor(*args, **kwargs)
 
-    first = sample(toy.watch(apply_windows(model, WINDOWS), look), conds, steps=2)
+    watched = toy.watch(apply_windows(model, WINDOWS), lambda *_: kept.extend(used[0].inner._keys.values()))
+    watched.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "zz_test", note)
+    first = sample(watched, conds, steps=2)
     assert sizes == [(2, 8 * SIZE, 8 * SIZE, 3)]
     assert kept and all(latents.device == toy.CPU and latents.shape == (2, 4, SIZE, SIZE) for latents in kept)
-    assert not control._keys and control.cond_hint is None and "sparse" not in control.extra_args
+    ours, users = used[0].inner, control_of(conds)
+    assert ours is not users and used[0].inference_memory_requirements(torch.float32) > 0
+    assert not ours._keys and ours.cond_hint is None and "sparse" not in ours.extra_args
     assert torch.equal(sample(apply_windows(model, WINDOWS), conds, steps=2), first) and len(sizes) == 2
+
+
+def test_the_users_control_keeps_nothing_of_a_run_that_breaks(model, nets):
+    conds = applied(keyed(nets["scribble"]))
+
+    def breaking(*_):
+        raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        sample(toy.watch(apply_windows(model, WINDOWS), breaking), conds)
+    assert not control_of(conds)._keys and control_of(conds).timestep_range is None
 
 
 def test_prompts_together_or_apart(nets):
