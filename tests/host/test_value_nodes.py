@@ -77,14 +77,15 @@ def test_controlnets_take_values_besides_the_schedule():
     prompts = [toy.conditioning(), toy.conditioning(6)]
     net, image = toy.toy_controlnet(), toy.hints(3)
 
-    def spec(schedule, values):
+    def factors(schedule, values):
         out = ApplyControlNetPerFrame.execute(*prompts, net, image, 1.0, schedule, 0.0, 1.0, frame_values=values)
-        return out[0][0][1]["control"].spec
+        (product,) = out[0][0][1]["control"].spec.values
+        return product.at(3)
 
-    assert spec("0: 0.5", listed([1, 2, 4])).schedule.at(3) == [0.5, 1.0, 2.0]
-    assert spec("0: 1", [1.0, 0.0]).schedule.at(3) == [1.0, 0.0, 0.0]
+    assert factors("0: 0.5", listed([1, 2, 4])) == [0.5, 1.0, 2.0]
+    assert factors("0: 1", [1.0, 0.0]) == [1.0, 0.0, 0.0]
     with pytest.raises(ValueError, match="frame_values is 'x'"):
-        spec("0: 1", "x")
+        factors("0: 1", "x")
 
 
 @pytest.mark.newest_host
