@@ -1,6 +1,7 @@
 """scripts/demo.py against a running server, as a user starts it."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,9 +14,16 @@ from pack import ROOT
 SMALL = ["--size", "64x64", "--frames", "4"]
 
 
+def hear_ctrl_c():
+    """A shell that starts the checks in the background lets its children ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(url, folder, *flags):
     command = [sys.executable, "-u", str(ROOT / "scripts" / "demo.py"), "--server", url, *flags]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    hears = hear_ctrl_c if os.name == "posix" else None
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, stdout=pipe, stderr=pipe, text=True, preexec_fn=hears)
 
 
 def finish(process):

@@ -29,8 +29,8 @@ def test_video_holds_the_sampled_frames_in_order(made):
     assert video.shape == frames.shape
     apart = np.array([[runs.difference(a, b) for b in frames] for a in video])
     assert apart.diagonal().max() < LOSSY
-    # A frame in the wrong place would be nearer to another picture.
-    assert (apart.argmin(1) == np.arange(len(video))).all()
+    # A frame in the wrong place would be nearer to another picture; a clip joined to itself has some of them twice.
+    assert all(np.array_equal(frames[nearest], frames[number]) for number, nearest in enumerate(apart.argmin(1)))
 
 
 def test_history_describes_the_file(made):
