@@ -5,6 +5,7 @@ F = frames of a chunk.
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from comfy.model_base import BaseModel
 
@@ -52,19 +53,26 @@ class ControlSpec:
             other.frames_per_batch or self.frames_per_batch,
         )
 
-    def at(self, frames: Sequence[int], total: int, hints: int | None) -> list[float]:
+    def at(
+        self, frames: Sequence[int], total: int, hints: int | None, memo: dict[Any, list[float]] | None = None
+    ) -> list[float]:
         """Factor of each frame, masks not counted unless they are black.
 
         Args:
             frames: F frame numbers.
             total: frames of the clip.
             hints: number of hint images, or None for a control that has none or picks them itself.
+            memo: of the run, keeps the values of the whole clip, as that of `Strength.at`.
         """
+        memo = {} if memo is None else memo
         shares = [1.0] * len(frames)
         if hints is not None:
             shares = hint_shares(self.missing_hints, frames, hints, self.frame_offset)
-        for values in (values.at(total) for values in self.values):
-            shares = [share * values[frame] for share, frame in zip(shares, frames, strict=True)]
+        for values in self.values:
+            key = (id(values), total)
+            if key not in memo:
+                memo[key] = values.at(total)
+            shares = [share * memo[key][frame] for share, frame in zip(shares, frames, strict=True)]
         for mask in self.masks:
             shares = [share * mask.is_lit(frame) for share, frame in zip(shares, frames, strict=True)]
         return shares

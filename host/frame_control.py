@@ -53,6 +53,7 @@ class FrameControl(ControlBase):
         self._held: tuple | None = None  # which hints the inner control's prepared hint was made of
         self._latents: Latents = {}
         self._told: set[str] = set()
+        self._values: dict[Any, list[float]] = {}  # over the frames of the clip, in this run
 
     def __getattr__(self, name: str) -> Any:
         """Everything that is not about frames is the inner control's, also fields of later ComfyUI versions."""
@@ -91,6 +92,7 @@ class FrameControl(ControlBase):
             ValueError: the control is made for another kind of checkpoint.
         """
         self._forget()
+        self._values.clear()
         self._latents.clear()
         self._told.clear()
         check_width(self.inner, model.diffusion_model)
@@ -114,6 +116,7 @@ class FrameControl(ControlBase):
     def reset(self) -> None:
         """Drop what a run left behind, in this link of the chain only."""
         self._forget()
+        self._values.clear()
         self._latents.clear()
         for name in ("sub_idxs", "full_latent_length", "context_length"):
             self.__dict__.pop(name, None)
@@ -144,7 +147,7 @@ class FrameControl(ControlBase):
         if not any(by_level):
             return previous
         frames, total = self._frames(count, transformer_options)
-        shares = self.spec.at(frames, total, self._hint_count())
+        shares = self.spec.at(frames, total, self._hint_count(), self._values)
         by_frame = [share * factor for share, factor in zip(shares, by_level, strict=True)]
         negative = self.facts.is_uncond(batched_number, transformer_options)
         by_chunk = [self.spec.uncond if one else 1.0 for one in negative]
