@@ -92,7 +92,7 @@ class ClipPlayer:
             # Decoded first: what core shows is replaced with no delay.
             frame, pictures = self._decode(x0)
             result = callback(step, x0, x, total_steps)
-            self._show(frame, pictures)
+            self._show(frame, pictures, x0.shape[0])
             return result
 
         return step_done
@@ -130,9 +130,11 @@ class ClipPlayer:
     def _current(self, total: int) -> int:
         return (self.frame + self.turn) % total
 
-    def _show(self, frame: int, pictures: list[PreviewImageTuple]) -> None:
+    def _show(self, frame: int, pictures: list[PreviewImageTuple], total: int) -> None:
         with self.lock:
-            self.frame, self.pictures, self.turn = frame, pictures, 0
+            # The thread may have gone on since the frame was chosen; the clip must not step back.
+            late = (self._current(total) - frame) % total
+            self.frame, self.pictures, self.turn = frame, pictures, late if late < len(pictures) else 0
             self._send()
         if not self.thread.is_alive() and not self.stopped.is_set():
             self.thread.start()

@@ -171,7 +171,9 @@ def prepare(tier: Tier, host: Host) -> tuple[Host, dict[str, str]]:
         SetupError: it cannot run here, and why.
     """
     threads = str(max(1, (os.cpu_count() or 2) // 2))
-    environment = {**os.environ, "OMP_NUM_THREADS": threads, "PYTHONDONTWRITEBYTECODE": "1"}
+    # Compiled modules are kept out of the checkout, but kept: compiling torch and ComfyUI anew takes each tier a while.
+    environment = {**os.environ, "OMP_NUM_THREADS": threads, "PYTHONPYCACHEPREFIX": str(HOME / "pycache")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     own = host if tier.version == DEFAULT_VERSION else ensure_private_host(tier.version)
     environment["COMFYUI_DIR"] = str(own.comfyui)
     if tier.name == "browser":

@@ -14,6 +14,7 @@ sys.path[:0] = [os.environ["COMFYUI_DIR"], str(Path(__file__).parent)]
 from comfy.cli_args import args  # noqa: E402
 
 args.cpu = True
+args.use_pytorch_cross_attention = True
 
 import comfy.context_windows  # noqa: E402
 import comfy.controlnet  # noqa: E402

@@ -8,8 +8,15 @@ from comfy_host.progress import wait_for_history
 from comfy_host.websocket import WebSocket
 
 
+def short_loop(steps, seed):
+    """A clip of two windows."""
+    prompt = runs.small("long_loop", steps=steps, seed=seed)
+    prompt[runs.of_type(prompt, "EmptyLatentImage")]["inputs"]["batch_size"] = 20
+    return prompt
+
+
 def frames(client, seed):
-    prompt = runs.also_save_pictures(runs.small("long_loop", steps=1, seed=seed))
+    prompt = runs.also_save_pictures(short_loop(steps=1, seed=seed))
     return runs.pictures(client, runs.run(client, prompt))
 
 
@@ -21,7 +28,7 @@ def forget(client):
 
 def interrupt_while_sampling(client):
     socket = WebSocket(client.websocket_url)
-    prompt_id = client.submit(runs.small("long_loop", steps=50, seed=2))
+    prompt_id = client.submit(short_loop(steps=50, seed=2))
     runs.wait_for(lambda: json.loads(socket.receive() or "{}").get("type") == "zoetrope.progress")
     client.cancel(prompt_id)
     socket.close()

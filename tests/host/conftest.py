@@ -17,6 +17,7 @@ if COMFYUI_DIR is not None:
     from comfy.cli_args import args
 
     args.cpu = True
+    args.use_pytorch_cross_attention = True  # as on most GPUs; half of core's time on a CPU is its own attention
 
     import folder_paths
     from comfy import model_management

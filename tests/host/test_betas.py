@@ -21,6 +21,11 @@ def model():
     return toy.toy_model_patcher()
 
 
+def sample(animated, frames=4, **options):
+    """A small clip, (frames, 4, 8, 8)."""
+    return toy.sample(animated, **{"noise": toy.noise_for(frames, 8), **options})
+
+
 def sigma_max(curve: torch.Tensor) -> float:
     product = torch.cumprod(1 - curve.double(), 0)[-1]
     return ((1 - product) / product).sqrt().item()
@@ -117,8 +122,8 @@ def test_the_stand_in_shows_the_hosts_bug(dynamic):
     """Without a guard, sampling the plain model first writes its table onto the patched clone."""
     patched = core_node(dynamic, "lcm", False)
     expected = tables(patched)
-    toy.sample(dynamic, steps=1)
-    toy.sample(patched, steps=1)
+    sample(dynamic, steps=1)
+    sample(patched, steps=1)
     assert not torch.equal(tables(patched), expected)
 
 
@@ -126,7 +131,7 @@ def test_plain_first_then_animated_keeps_both_tables(dynamic, tmp_path):
     animated = animate(dynamic, motion_model(tmp_path))
     plain_table, own_table = tables(dynamic), tables(animated)
     for patcher in (dynamic, animated, dynamic, animated):
-        toy.sample(patcher, steps=1)
+        sample(patcher, steps=1)
     assert torch.equal(tables(dynamic), plain_table)
     assert torch.equal(tables(animated), own_table)
 
@@ -135,7 +140,7 @@ def test_animated_first_then_plain_keeps_both_tables(dynamic, tmp_path):
     animated = animate(dynamic, motion_model(tmp_path))
     plain_table, own_table = tables(dynamic), tables(animated)
     for patcher in (animated, dynamic, animated):
-        toy.sample(patcher, steps=1)
+        sample(patcher, steps=1)
         patcher.detach()
     assert torch.equal(tables(dynamic), plain_table)
     assert torch.equal(tables(animated), own_table)
@@ -143,9 +148,9 @@ def test_animated_first_then_plain_keeps_both_tables(dynamic, tmp_path):
 
 def test_clip_is_the_same_under_the_stand_in(dynamic, model, tmp_path):
     motion = motion_model(tmp_path)
-    expected = toy.sample(animate(model, motion))
-    toy.sample(dynamic, steps=1)
-    assert torch.equal(toy.sample(animate(dynamic, motion)), expected)
+    expected = sample(animate(model, motion))
+    sample(dynamic, steps=1)
+    assert torch.equal(sample(animate(dynamic, motion)), expected)
 
 
 def test_a_run_that_fails_while_loading_leaves_the_plain_table_alone(dynamic, tmp_path):
@@ -160,8 +165,8 @@ def test_a_run_that_fails_while_loading_leaves_the_plain_table_alone(dynamic, tm
     broken = animated.clone()
     broken.add_wrapper_with_key("prepare_sampling", "breaker", fail)
     with pytest.raises(MemoryError):
-        toy.sample(broken, steps=1)
-    toy.sample(dynamic, steps=1)
+        sample(broken, steps=1)
+    sample(dynamic, steps=1)
     assert torch.equal(tables(dynamic), plain_table)
 
 
@@ -169,10 +174,10 @@ def test_loading_outside_of_sampling_keeps_the_own_table(dynamic, tmp_path):
     """Core's Save Checkpoint loads a MODEL without sampling it."""
     animated = animate(dynamic, motion_model(tmp_path))
     own_table = tables(animated)
-    toy.sample(dynamic, steps=1)
+    sample(dynamic, steps=1)
     comfy.model_management.load_models_gpu([animated])
     assert torch.equal(tables(animated), own_table)
-    toy.sample(animated, steps=1)
+    sample(animated, steps=1)
     assert torch.equal(tables(animated), own_table)
 
 
@@ -188,7 +193,7 @@ def test_a_table_overwritten_while_loading_is_put_back(model, tmp_path, caplog):
     """Whatever writes over the table during the load, the run goes on with the one asked for."""
     animated = animate(model, motion_model(tmp_path))
     own = tables(animated)
-    expected = toy.sample(animated)
+    expected = sample(animated)
 
     def overwrite(executor, patcher, *args, **kwargs):
         result = executor(patcher, *args, **kwargs)
@@ -197,7 +202,7 @@ def test_a_table_overwritten_while_loading_is_put_back(model, tmp_path, caplog):
 
     animated.add_wrapper_with_key("prepare_sampling", "overwriter", overwrite)
     with caplog.at_level("WARNING", "zoetrope"):
-        assert torch.equal(toy.sample(animated), expected)
+        assert torch.equal(sample(animated), expected)
     assert "put back" in caplog.text
     assert torch.equal(tables(animated), own)
 
@@ -212,4 +217,4 @@ def test_a_replaced_schedule_object_is_refused(model, tmp_path):
 
     animated.add_wrapper_with_key("prepare_sampling", "replacer", replace)
     with pytest.raises(RuntimeError, match="noise schedule .* was replaced"):
-        toy.sample(animated)
+        sample(animated)

@@ -109,6 +109,7 @@ def test_pia_adds_a_convolution_of_affinity_and_scaled_image(model, pia):
     assert not guidance.before and not guidance.poses
 
 
+@pytest.mark.newest_host
 def test_pia_presets_and_image_frames_matter(model, pia):
     clips = [
         clip_of(with_image(model, pia, **options))
@@ -118,6 +119,7 @@ def test_pia_presets_and_image_frames_matter(model, pia):
     assert torch.equal(clips[2], clips[3])  # of 4 frames
 
 
+@pytest.mark.newest_host
 def test_pia_affinity_as_number_values_and_mask(model, pia):
     """The preset's own values given as a list are the preset; a mask of one value is the number."""
 
@@ -162,6 +164,7 @@ def test_reference_features_enter_before_the_second_motion_module_of_each_level(
         torch.testing.assert_close(rows, level, rtol=0, atol=1e-5)
 
 
+@pytest.mark.newest_host
 def test_reference_drift_moves_frames(model, i2v):
     still, drifting = (clip_of(with_reference(model, i2v, drift=drift)) for drift in (0.0, 0.8))
     assert relative_error(drifting, still) > 1e-3

@@ -90,6 +90,7 @@ def test_it_leaves_no_trace(model, motion, tmp_path):
     assert torch.equal(sample(animate(model, motion)), plain)
 
 
+@pytest.mark.newest_host
 def test_constant_values_per_frame_and_masks_are_the_constant(model, motion, tmp_path):
     expected = sample(animate(model, motion, loras=(motion_lora(tmp_path, STRENGTH),)))
     for value in (parse_value_schedule(f"0: {STRENGTH}"), [STRENGTH], torch.full((1, 64, 64), STRENGTH)):
@@ -97,6 +98,7 @@ def test_constant_values_per_frame_and_masks_are_the_constant(model, motion, tmp
         assert relative_error(got, expected) < 1e-4
 
 
+@pytest.mark.newest_host
 def test_a_mask_of_zeros_is_no_lora(model, motion, tmp_path):
     nothing = animate(model, motion, loras=(motion_lora(tmp_path, torch.zeros(1, 64, 64)),))
     assert relative_error(sample(nothing), sample(animate(model, motion))) < 1e-5
@@ -109,6 +111,7 @@ def last_layer_lora(directory, strength):
     return lora.load_motion_lora("last.safetensors", strength_of(strength, "strength"))
 
 
+@pytest.mark.newest_host
 def test_a_ramp_over_64_frames_acts_on_each_frame_as_asked(model, motion, tmp_path):
     """Every frame of the ramp from -1 to 1 must be that frame with its own strength all over the clip."""
     windows = WindowSettings(16, 4, "standard_static", "pyramid")
@@ -135,6 +138,7 @@ def test_percent_range_switches_it_on_late(model, motion, tmp_path):
     assert relative_error(ours[-1], plain[-1]) > 1e-3
 
 
+@pytest.mark.newest_host
 def test_keyframes_change_it_over_the_steps(model, motion, tmp_path):
     keyed = (motion_lora(tmp_path, 1.0, acts=SamplingRange(keyframes=((0.0, 0.0), (0.5, 1.0)))),)
     plain, ours = predictions(animate(model, motion)), predictions(animate(model, motion, loras=keyed))
@@ -142,6 +146,7 @@ def test_keyframes_change_it_over_the_steps(model, motion, tmp_path):
     assert relative_error(ours[-1], plain[-1]) > 1e-3
 
 
+@pytest.mark.newest_host
 def test_a_stack_of_any_length_adds_up(model, motion, tmp_path):
     stack = tuple(motion_lora(tmp_path, strength) for strength in (0.9, -0.2, 0.3, -1.5))
     expected = sample(animate(model, motion, loras=(motion_lora(tmp_path, -0.5),)))

@@ -49,6 +49,7 @@ def keyframes(*points):
     return group
 
 
+@pytest.mark.newest_host
 @pytest.mark.parametrize("name", ["scale", "effect"])
 def test_values_masks_and_lists_of_one_number_are_the_number(model, motion, moving, name):
     expected = sample(animate(model, motion, **{name: 0.4}))
@@ -75,12 +76,14 @@ def test_effect_per_frame_in_windows_belongs_to_the_frame_of_the_clip(model, mot
         assert (relative_error(ours[frame], still[frame]) < 1e-5) == (value == 0.0)
 
 
+@pytest.mark.newest_host
 def test_mask_of_zeros_and_ones(model, motion, moving):
     still = sample(animate(model, motion, effect=0.0))
     assert relative_error(sample(animate(model, motion, mask=torch.zeros(1, 64, 64))), still) < 1e-5
     assert relative_error(sample(animate(model, motion, mask=torch.ones(64, 64))), moving) < 1e-5
 
 
+@pytest.mark.newest_host
 def test_per_block_zero_is_a_module_less(model, motion, moving, tmp_path):
     """A module whose proj_out is zero changes nothing, so it stands for one whose effect is 0."""
     weights = motion_state_dict("v2")
@@ -93,6 +96,7 @@ def test_per_block_zero_is_a_module_less(model, motion, moving, tmp_path):
     assert relative_error(expected, moving) > 1e-3
 
 
+@pytest.mark.newest_host
 def test_per_block_scale_is_the_scale(model, motion):
     expected = sample(animate(model, motion, scale=1.6))
     assert (
@@ -151,6 +155,7 @@ def test_bad_values_are_named(model, motion, inputs, words):
         animate(model, motion, **inputs)
 
 
+@pytest.mark.newest_host
 def test_adjusting_positions_changes_the_clip_and_not_the_model(model, motion, moving):
     before = {key: weight.clone() for key, weight in motion.patcher.model.state_dict().items()}
     slower = adjust_motion_model(motion, Adjustment(cap=16, interpolate=32), BlockValues())
@@ -159,6 +164,7 @@ def test_adjusting_positions_changes_the_clip_and_not_the_model(model, motion, m
     assert slower.spec.max_frames == 32 and "adjusted" in info(slower)
 
 
+@pytest.mark.newest_host
 def test_stretched_positions_take_more_frames_and_survive_a_second_use(model, motion):
     longer = adjust_motion_model(motion, Adjustment(stretch=8), BlockValues())
     frames = 40
@@ -168,6 +174,7 @@ def test_stretched_positions_take_more_frames_and_survive_a_second_use(model, mo
     assert sample(twice, frames=frames, steps=1).isfinite().all()
 
 
+@pytest.mark.newest_host
 def test_adjusted_blocks_multiply_those_of_apply(model, motion):
     half = adjust_motion_model(motion, Adjustment(), parse_block_values("up: 0.5"))
     expected = sample(animate(model, motion, per_block="up: 0.25"))
