@@ -21,15 +21,30 @@ def chart(frames, height=48, width=64):
     return (np.stack(waves, axis=-1) * 255 + 0.5).astype(np.uint8)
 
 
+def send(encoder, frames):
+    """Give 8-bit RGB or RGBA frames to an encoder, in the depth it wants."""
+    encoder.write(frames if encoder.pixels.bits == 8 else frames.astype(np.uint16) * 257)
+
+
+def clip_name(row):
+    """File or folder name for a format."""
+    return "clip" if row.is_folder else f"clip.{row.extension}"
+
+
 def decode(path):
     """Return frames (F, H, W, 3) and their times in seconds as fractions; the matrix is BT.709 by an explicit filter."""
     if path.suffix == ".webp":
         return decode_with_pillow(path)
+    if path.is_dir():
+        files = sorted(path.iterdir())
+        return np.stack([np.asarray(Image.open(file).convert("RGB")) for file in files]), None
     frames, times = [], []
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         graph = av.filter.Graph()
-        matrix = "in_color_matrix=bt709:in_range=tv" if path.suffix == ".mp4" else "in_range=auto"
+        is_yuv = stream.codec_context.pix_fmt.startswith("yuv")
+        left = "in_h_chr_pos=0:in_v_chr_pos=128"  # where film codecs have the colour of a pair of pixels
+        matrix = f"in_color_matrix=bt709:in_range=tv:{left}" if is_yuv else "in_range=auto"
         graph.link_nodes(
             graph.add_buffer(template=stream),
             graph.add("scale", f"{matrix}:flags=bicubic+accurate_rnd+full_chroma_int"),

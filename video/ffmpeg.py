@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import Thread
@@ -15,6 +14,9 @@ except ImportError:
 
 COMMON = ("-hide_banner", "-loglevel", "error", "-nostdin", "-y")
 POLL_SECONDS = 0.1
+LAST_WORDS_SECONDS = 1.0
+FIRST_LINES = 2
+CHATTER = "Svt["  # SVT-AV1 introduces itself on stderr whatever the log level
 CURE = "run 'pip install imageio-ffmpeg' with ComfyUI's Python, or set IMAGEIO_FFMPEG_EXE to an ffmpeg program"
 
 
@@ -64,7 +66,8 @@ class FfmpegProcess:
             )
         except OSError as error:
             raise VideoError(f"ffmpeg could not be started ({error}): {CURE}.") from error
-        self._last_lines: deque[str] = deque(maxlen=3)
+        self._first_lines: list[str] = []  # the first lines have the cause, the last what came of it
+        self._last_line = ""
         self._drain = Thread(target=self._read_stderr, name="zoetrope-ffmpeg-stderr", daemon=True)
         self._drain.start()
 
@@ -77,6 +80,7 @@ class FfmpegProcess:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(data)
+            self._process.stdin.flush()  # so that closing has nothing left to wait for
         except OSError as error:
             raise self._failure() from error
 
@@ -105,10 +109,11 @@ class FfmpegProcess:
         """End the process if it still runs, and reap it."""
         self._process.kill()
         self._process.wait()
-        self._drain.join()
+        # Closed first: where the program was a script, ffmpeg is its child, reads on and keeps stderr open.
         if self._process.stdin is not None:
             with suppress(OSError):  # bytes that the dead process never read
                 self._process.stdin.close()
+        self._drain.join()
 
     def _is_running(self) -> bool:
         try:
@@ -122,10 +127,17 @@ class FfmpegProcess:
         with self._process.stderr as stream:
             for line in stream:
                 text = line.decode("utf-8", "replace").strip()
-                if text:
-                    self._last_lines.append(text[:300])
+                if not text or text.startswith(CHATTER):
+                    continue
+                if len(self._first_lines) < FIRST_LINES:
+                    self._first_lines.append(text[:300])
+                else:
+                    self._last_line = text[:300]
 
     def _failure(self) -> VideoError:
+        with suppress(subprocess.TimeoutExpired):  # it may close its input before it says why
+            self._process.wait(LAST_WORDS_SECONDS)
         self.kill()
-        said = "; ".join(self._last_lines) or "it gave no reason"
+        lines = [*self._first_lines, self._last_line]
+        said = "; ".join(line for line in lines if line).rstrip(".") or "it gave no reason"
         return VideoError(f"ffmpeg stopped with code {self._process.returncode} while writing {self._name}: {said}.")

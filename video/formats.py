@@ -1,13 +1,9 @@
-"""The formats we write, one row each. A new format is a new row."""
+"""What a format is: container, encoders, pixels and what the file can hold. The rows are in ``format_table.py``."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
-
-BT709 = "color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
-TO_YUV420 = f"scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int,format=yuv420p,setparams={BT709}"
-BT709_TAGS = ("-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709", "-color_range", "tv")
 
 
 @dataclass(frozen=True)
@@ -21,6 +17,53 @@ class Quality:
 
 
 @dataclass(frozen=True)
+class Pixels:
+    """One way of storing pixels.
+
+    Attributes:
+        name: ffmpeg's pixel format, which the encoder receives.
+        bits: of each colour.
+        alpha: whether transparency is stored.
+        plays: whether browsers show it.
+    """
+
+    name: str
+    bits: int = 8
+    alpha: bool = False
+    plays: bool = True
+
+    @property
+    def is_rgb(self) -> bool:
+        """Whether the colours are stored as they are, without a matrix."""
+        return not self.name.startswith(("yuv", "nv", "p0"))
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """(width, height) must be multiples of these, because pixels share their colour."""
+        if "420" in self.name or self.name in ("nv12", "p010le"):
+            return 2, 2
+        return (2, 1) if "422" in self.name else (1, 1)
+
+    def room(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) in the file: odd sizes grow by one pixel where colour is stored for pairs of pixels."""
+        wide, high = self.steps
+        return width + -width % wide, height + -height % high
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """An encoder of ffmpeg.
+
+    Attributes:
+        name: ffmpeg's.
+        options: its arguments for a quality number and the pixels.
+    """
+
+    name: str
+    options: Callable[[int, Pixels], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
 class VideoFormat:
     """How one kind of file is written and what it can hold.
 
@@ -30,17 +73,19 @@ class VideoFormat:
         mime: media type.
         muxer: ffmpeg's name of the container; the file has a temporary extension while it is written.
         codec: short name for reports.
-        filters: ffmpeg filters from RGB to what the encoder receives.
-        pixel_format: of what the encoder receives.
-        encoder: arguments of the video encoder for a quality.
+        encoders: the first that this ffmpeg opens is used.
+        pixels: what can be stored; the first is the plain case.
         container: arguments of the muxer for a loop count.
         quality: range and meaning of the quality number.
-        workflow: where the workflow goes: "tags" of the container, an "exif" chunk, or None.
-        audio_encoder: ffmpeg's encoder for the sound, or None when the container has no sound.
-        plays_as: what a browser plays it as; "image" is a plain picture element.
-        even_size: 4:2:0 chroma needs even sizes; odd ones are padded by one repeated pixel.
+        workflow: where the workflow goes: "tags" of the container, an "exif" chunk of WebP, "text" chunks of PNG,
+            "comment" blocks of GIF.
+        audio: arguments of the sound's encoder, or None when the container has no sound.
+        plays_as: what a browser plays it as, or None when it plays none of it.
+        loops_in_file: the container says how often it is played; else loops are written out.
         two_passes: a palette of the whole clip is made before encoding.
+        is_folder: one file a frame, in a folder.
         max_frame_rate: above it browsers play the file at another speed; None for no limit.
+        smallest: width and height that the encoder takes, pixels.
     """
 
     name: str
@@ -48,17 +93,18 @@ class VideoFormat:
     mime: str
     muxer: str
     codec: str
-    filters: str
-    pixel_format: str
-    encoder: Callable[[int], tuple[str, ...]]
+    encoders: tuple[Encoder, ...]
+    pixels: tuple[Pixels, ...]
     container: Callable[[int], tuple[str, ...]]
     quality: Quality
-    workflow: Literal["tags", "exif"] | None
-    audio_encoder: str | None
-    plays_as: Literal["video", "animated image", "image"]
-    even_size: bool = False
+    workflow: Literal["tags", "exif", "text", "comment"]
+    audio: tuple[str, ...] | None
+    plays_as: Literal["video", "animated image"] | None
+    loops_in_file: bool = False
     two_passes: bool = False
+    is_folder: bool = False
     max_frame_rate: int | None = None
+    smallest: int = 1
 
     def quality_or_default(self, quality: int) -> int:
         """Return the quality to use, -1 meaning the default.
@@ -87,71 +133,39 @@ class VideoFormat:
                 "for: lower frame_rate or choose h264-mp4."
             )
 
+    def require_size(self, width: int, height: int) -> None:
+        """Refuse frames that the encoder does not take.
 
-FORMATS: dict[str, VideoFormat] = {
-    row.name: row
-    for row in (
-        VideoFormat(
-            name="h264-mp4",
-            extension="mp4",
-            mime="video/mp4",
-            muxer="mp4",
-            codec="h264",
-            filters=TO_YUV420,
-            pixel_format="yuv420p",
-            encoder=lambda crf: ("-c:v", "libx264", "-preset", "medium", "-crf", str(crf), *BT709_TAGS),
-            container=lambda _loops: ("-movflags", "use_metadata_tags+faststart"),
-            # crf 0 would switch to a lossless profile that no browser plays.
-            quality=Quality(default=18, low=1, high=51, meaning="crf, 1 is best and 51 smallest"),
-            workflow="tags",
-            audio_encoder="aac",
-            plays_as="video",
-            even_size=True,
-        ),
-        VideoFormat(
-            name="gif",
-            extension="gif",
-            mime="image/gif",
-            muxer="gif",
-            codec="gif",
-            filters="paletteuse=dither=sierra2_4a:diff_mode=rectangle",
-            pixel_format="pal8",
-            encoder=lambda _colors: ("-c:v", "gif"),
-            container=lambda loops: ("-loop", str(loops)),
-            quality=Quality(default=256, low=4, high=256, meaning="number of colours"),
-            workflow=None,
-            audio_encoder=None,
-            plays_as="image",
-            two_passes=True,
-            max_frame_rate=50,
-        ),
-        VideoFormat(
-            name="webp",
-            extension="webp",
-            mime="image/webp",
-            muxer="webp",
-            codec="webp",
-            filters="null",
-            pixel_format="bgra",
-            # Not libwebp_anim: it merges equal frames, so that the file has fewer than the clip.
-            encoder=lambda quality: ("-c:v", "libwebp", "-quality", str(quality)),
-            container=lambda loops: ("-loop", str(loops)),
-            quality=Quality(default=90, low=0, high=100, meaning="100 is best"),
-            workflow="exif",
-            audio_encoder=None,
-            plays_as="animated image",
-            max_frame_rate=90,
-        ),
-    )
-}
+        Raises:
+            ValueError: they are too small.
+        """
+        if min(width, height) < self.smallest:
+            raise ValueError(
+                f"{self.name} takes frames from {self.smallest}x{self.smallest} pixels on and these have "
+                f"{width}x{height}: make them larger or choose h264-mp4."
+            )
 
+    def require_bits(self, bits: int) -> None:
+        """Refuse more bits than the format has.
 
-def find_format(name: str) -> VideoFormat:
-    """Return the row of a name.
+        Raises:
+            ValueError: no pixels with so many.
+        """
+        most = max(pixels.bits for pixels in self.pixels)
+        if bits > most:
+            raise ValueError(
+                f"{self.name} has {most} bits a colour, not {bits}: set bit_depth to 8 or choose h265-mp4."
+            )
 
-    Raises:
-        ValueError: unknown name.
-    """
-    if name not in FORMATS:
-        raise ValueError(f"There is no video format {name!r}: choose {', '.join(FORMATS)}.")
-    return FORMATS[name]
+    def pixels_for(self, bits: int, alpha: bool) -> Pixels:
+        """Return how frames are stored: transparency is kept where the format has it, then at least the bits asked for.
+
+        Args:
+            bits: of each colour, wanted.
+            alpha: whether the frames have transparency.
+        """
+
+        def distance(pixels: Pixels) -> tuple[bool, bool, int]:
+            return pixels.alpha != alpha, pixels.bits < bits, abs(pixels.bits - bits)
+
+        return min(self.pixels, key=distance)

@@ -1,7 +1,9 @@
-"""Frames on their way to the encoder: order, 8-bit pixels, even sizes.
+"""Frames on their way to the encoder: order, whole numbers, even sizes.
 
 Shapes: F = frames, H = height, W = width, C = channels (1 gray, 2 gray + alpha, 3 RGB, 4 RGB + alpha).
 """
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,13 +23,26 @@ def frame_order(frames: int, pingpong: bool) -> list[int]:
 
 
 def to_uint8(frames: torch.Tensor) -> NDArray[np.uint8]:
-    """Turn floats 0-1 into 8-bit RGB.
+    """``to_pixels`` for 8-bit RGB."""
+    return to_pixels(frames, 8, alpha=False)
+
+
+def has_alpha(frames: torch.Tensor) -> bool:
+    """Whether frames (F, H, W, C) have transparency."""
+    return frames.shape[-1] in (2, 4)
+
+
+def to_pixels(frames: torch.Tensor, bits: int, alpha: bool) -> NDArray[Any]:
+    """Turn floats 0-1 into whole numbers.
 
     Args:
-        frames: (F, H, W, C), any float type, any device. Gray becomes RGB and alpha is dropped.
+        frames: (F, H, W, C), any float type, any device. Gray becomes RGB.
+        bits: 8, or more for 16-bit numbers.
+        alpha: keep transparency; frames without it are opaque.
 
     Returns:
-        (F, H, W, 3), contiguous, rounded to nearest. Values outside 0-1 are clipped; NaN is black.
+        (F, H, W, 3), or (F, H, W, 4) with alpha, contiguous uint8 or uint16, rounded to nearest. Values outside 0-1 are
+        clipped; NaN is black.
 
     Raises:
         ValueError: C is not 1, 2, 3 or 4.
@@ -36,20 +51,27 @@ def to_uint8(frames: torch.Tensor) -> NDArray[np.uint8]:
     if channels not in (1, 2, 3, 4):
         raise ValueError(f"Images with {channels} channels cannot be written as video: give gray, RGB or RGBA images.")
     color = frames[..., :3] if channels > 2 else frames[..., :1].expand(*frames.shape[:-1], 3)
-    scaled = color.to(torch.float32).nan_to_num(0.0, 1.0, 0.0).mul(255.0).add_(0.5).clamp_(0.0, 255.0)
-    return np.ascontiguousarray(scaled.to(torch.uint8).cpu().numpy())
+    if alpha:
+        opaque = frames[..., -1:] if has_alpha(frames) else torch.ones_like(frames[..., :1])
+        color = torch.cat([color, opaque], dim=-1)
+    most, kind = (255.0, np.uint8) if bits == 8 else (65535.0, np.uint16)
+    scaled = color.to(torch.float32).nan_to_num(0.0, 1.0, 0.0).mul(most).add_(0.5).clamp_(0.0, most)
+    whole = scaled.to(torch.uint8).cpu().numpy() if bits == 8 else scaled.cpu().numpy().astype(kind)
+    return np.ascontiguousarray(whole)
 
 
-def pad_to_even(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Repeat the last row and column where a size is odd, because 4:2:0 video stores colour for pairs of pixels.
+def pad_to(frames: NDArray[Any], width: int, height: int) -> NDArray[Any]:
+    """Repeat the last row and column, because 4:2:0 and 4:2:2 video stores colour for pairs of pixels.
 
     Args:
-        frames: (F, H, W, 3).
+        frames: (F, H, W, C).
+        width: at least W, pixels.
+        height: at least H, pixels.
 
     Returns:
-        (F, H + H % 2, W + W % 2, 3); the same array when both are even.
+        (F, height, width, C); the same array when it has that size.
     """
-    _, height, width, _ = frames.shape
-    if height % 2 == 0 and width % 2 == 0:
+    down, right = height - frames.shape[1], width - frames.shape[2]
+    if down == 0 and right == 0:
         return frames
-    return np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return np.pad(frames, ((0, 0), (0, down), (0, right), (0, 0)), mode="edge")

@@ -2,9 +2,12 @@
 
 import os
 import re
+import shutil
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-UNPORTABLE = re.compile(r'[<>:"|?*\x00-\x1f]')  # Windows refuses these, and ':' would name a hidden stream
+# Windows refuses these, ':' would name a hidden stream there, and lone surrogates are no text.
+UNPORTABLE = re.compile(r'[<>:"|?*\x00-\x1f\x7f\ud800-\udfff]')
+LONGEST_PART = 200  # bytes of UTF-8; systems allow 255, and a number and an extension follow
 
 
 def part_path(path: Path) -> Path:
@@ -19,15 +22,22 @@ def clean_prefix(prefix: str) -> str:
         prefix: folder and start of the name, relative to the output folder, as the user typed it.
 
     Raises:
-        ValueError: it is empty, absolute or leads out of the folder.
+        ValueError: it is empty, absolute, too long or leads out of the folder.
     """
-    parts = prefix.replace("\\", "/").split("/")
+    parts = [UNPORTABLE.sub("_", part) for part in prefix.replace("\\", "/").split("/")]
     absolute = PurePosixPath(prefix).is_absolute() or PureWindowsPath(prefix).anchor != ""
-    if absolute or ".." in parts or parts[-1].strip(" .") == "":
+    upward = any(part.startswith("..") and part.strip(" .") == "" for part in parts)  # Windows takes ".. " for ".."
+    if absolute or upward or parts[-1].strip(" .") == "":
         raise ValueError(
             f"filename_prefix {prefix!r} is no name inside the output folder: use a relative one such as zoetrope/animation."
         )
-    return UNPORTABLE.sub("_", "/".join(parts))
+    longest = max(parts, key=lambda part: len(part.encode()))
+    if len(longest.encode()) > LONGEST_PART:
+        raise ValueError(
+            f"filename_prefix has a name of {len(longest.encode())} bytes that starts with {longest[:40]!r}: make it at "
+            f"most {LONGEST_PART} long."
+        )
+    return "/".join(parts)
 
 
 def reserve(folder: Path, stem: str, counter: int, extension: str) -> Path:
@@ -37,19 +47,31 @@ def reserve(folder: Path, stem: str, counter: int, extension: str) -> Path:
         folder: existing folder.
         stem: start of the name.
         counter: first number to try.
-        extension: without the dot.
+        extension: without the dot; empty for a folder ``<stem>_<counter>_``, whose ``.part`` is a folder too.
 
     Returns:
         The path of the finished file. Two runs at the same time get different ones: ``.part`` is created exclusively,
         and a file that was finished in between is noticed because its name exists by then.
     """
     while True:
-        path = folder / f"{stem}_{counter:05}_.{extension}"
+        path = folder / f"{stem}_{counter:05}_{'.' if extension else ''}{extension}"
         counter += 1
+        part = part_path(path)
         try:
-            os.close(os.open(part_path(path), os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            if extension:
+                os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            else:
+                part.mkdir()
         except FileExistsError:
             continue
         if not path.exists():
             return path
-        part_path(path).unlink(missing_ok=True)  # another run that lost the same race may be quicker
+        remove(part)  # another run that lost the same race may be quicker
+
+
+def remove(path: Path) -> None:
+    """Delete a file, or a folder with what is in it, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

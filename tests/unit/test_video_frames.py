@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from clips import chart
 from zoetrope.video.audio import fit_sound
 from zoetrope.video.encoder import VideoEncoder
-from zoetrope.video.formats import find_format
-from zoetrope.video.frames import frame_order, pad_to_even, to_uint8
+from zoetrope.video.format_table import FORMATS
+from zoetrope.video.frames import frame_order, pad_to, to_pixels, to_uint8
 from zoetrope.video.names import clean_prefix, part_path, reserve
 from zoetrope.video.rates import exact_rate
 
@@ -65,15 +65,26 @@ def test_input_is_not_changed():
     assert torch.equal(frames, before)
 
 
+def test_sixteen_bits_keep_what_eight_would_round():
+    values = torch.tensor([0.0, 0.5001, 1.0, 2.0, float("nan")])[None, None, :, None]
+    assert to_pixels(values, 10, alpha=False)[0, 0, :, 2].tolist() == [0, round(0.5001 * 65535), 65535, 65535, 0]
+
+
+def test_transparency_is_kept_and_opaque_where_there_was_none():
+    clear = torch.full((1, 2, 2, 2), 0.2)
+    assert to_pixels(clear, 8, alpha=True)[0, 0, 0].tolist() == [51] * 4
+    assert to_pixels(clear[..., :1], 8, alpha=True)[0, 0, 0].tolist() == [51, 51, 51, 255]
+
+
 def test_padding_repeats_the_edge():
     frames = chart(2, 5, 7)
-    padded = pad_to_even(frames)
+    padded = pad_to(frames, 8, 6)
     assert padded.shape == (2, 6, 8, 3)
     assert np.array_equal(padded[:, :5, :7], frames)
     assert np.array_equal(padded[:, 5, :7], frames[:, 4])
     assert np.array_equal(padded[:, :, 7], padded[:, :, 6])
     even = chart(2, 6, 8)
-    assert pad_to_even(even) is even
+    assert pad_to(even, 8, 6) is even
 
 
 # Broadcast rates are defined as multiples of 1000/1001 (SMPTE ST 12-1).
@@ -165,7 +176,7 @@ def test_no_sound_and_wrong_sound():
         fit_sound(torch.zeros(2, 100), 44100, Fraction(1))
 
 
-@pytest.mark.parametrize(("channels", "stored"), [(1, 1), (2, 2), (6, 2)])
+@pytest.mark.parametrize(("channels", "stored"), [(1, 1), (2, 2), (3, 2), (6, 6)])
 @pytest.mark.parametrize("sample_rate", [44100, 16000, 192000])
 def test_sound_reaches_the_file(tmp_path, channels, stored, sample_rate):
     """A 440 Hz tone comes back with its pitch, loudness and length, in the same file."""
@@ -173,7 +184,7 @@ def test_sound_reaches_the_file(tmp_path, channels, stored, sample_rate):
     time = torch.arange(int(sample_rate * 3)) / sample_rate
     tone = (0.5 * torch.sin(2 * torch.pi * 440 * time)).expand(1, channels, -1)
     with VideoEncoder(
-        tmp_path / "clip.mp4", (64, 48), 8, find_format("h264-mp4"), sound=fit_sound(tone, sample_rate, seconds)
+        tmp_path / "clip.mp4", (64, 48), 8, FORMATS["h264-mp4"], sound=fit_sound(tone, sample_rate, seconds)
     ) as encoder:
         encoder.write(chart(17))
     with av.open(str(encoder.path)) as container:
@@ -196,7 +207,7 @@ def left_files(folder):
 
 @pytest.mark.parametrize("name", ["gif", "webp"])
 def test_formats_without_sound_ignore_it(tmp_path, name):
-    row = find_format(name)
+    row = FORMATS[name]
     sound = fit_sound(torch.zeros(1, 1, 100), 100, Fraction(1))
     with VideoEncoder(tmp_path / "clip", (64, 48), 8, row, sound=sound) as encoder:
         encoder.write(chart(8))

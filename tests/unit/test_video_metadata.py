@@ -5,11 +5,12 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from clips import chart, decode, exif_texts, mp4_tags, webp_chunks
 from zoetrope.video.encoder import VideoEncoder
 from zoetrope.video.ffmpeg import VideoError
-from zoetrope.video.formats import find_format
+from zoetrope.video.format_table import FORMATS
 from zoetrope.video.metadata import escape, workflow_metadata
 from zoetrope.video.webp import add_exif
 
@@ -26,7 +27,7 @@ HOSTILE = {
 
 
 def encode(folder, name, metadata, frames=2, size=(16, 16)):
-    row = find_format(name)
+    row = FORMATS[name]
     path = folder / f"clip.{row.extension}"
     with VideoEncoder(path, size, 8.0, row, metadata=metadata) as encoder:
         encoder.write(chart(frames, size[1], size[0]))
@@ -118,8 +119,11 @@ def test_without_metadata_none_is_written(tmp_path, name):
     assert b"EXIF" not in data
 
 
-def test_gif_has_no_place_for_it(tmp_path):
-    assert encode(tmp_path, "gif", {"workflow": "{}"}).read_bytes() == encode(tmp_path, "gif", {}).read_bytes()
+def test_gif_keeps_it_in_a_comment(tmp_path):
+    with Image.open(encode(tmp_path, "gif", {"workflow": "{}"})) as image:
+        image.seek(image.n_frames - 1)
+        image.load()
+    assert b"workflow:{}" in (tmp_path / "clip.gif").read_bytes()
 
 
 def test_other_files_get_no_exif(tmp_path):
