@@ -1,187 +1,226 @@
-"""Read a video frame by frame, at the size it is wanted in.
+"""A video looked through once, and its frames by number.
 
-Shapes: F = frames, H, W = size in pixels.
+Shapes: H, W = size in pixels, C = channels (3 RGB, 4 RGB and alpha).
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from io import BytesIO
-from typing import Any
+from itertools import chain
+from typing import Any, Protocol
 
 import av
-import av.filter
 import numpy as np
-from av.error import FFmpegError, InvalidDataError
+from av.error import FFmpegError
 from numpy.typing import NDArray
 
-FITS = ("crop", "pad", "stretch")
+from .container import VideoFile, decoded, packets, picture_stream
+from .fitting import Fitter, has_alpha, is_deep, upright_size
+from .read_sound import read_sound, sound_bytes
+from .sizes import Pixels
+from .timemap import Timeline, ascending
+from .webp_frames import WebpFrames, is_webp
 
-# What turns a frame upright, by the counterclockwise degrees that the container asks for.
-TURNS = {90: ("transpose=cclock",), 180: ("hflip", "vflip"), 270: ("transpose=clock",)}
+# Each of their packets is a frame with the time it is shown at; of others only decoding tells.
+PACKETS_ARE_FRAMES = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "gif", "apng", "flv")
+ODDEST_ASPECT = 16
+
+
+class Frames(Protocol):
+    """What any source of moving pictures gives.
+
+    Its numbers are those of ``timeline``, ``size`` is (width, height) as they are shown, ``alpha`` says whether pixels
+    can be transparent, and ``deep`` whether there are 16 bits a channel instead of 8.
+    """
+
+    @property
+    def timeline(self) -> Timeline: ...
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+    @property
+    def alpha(self) -> bool: ...
+
+    @property
+    def deep(self) -> bool: ...
+
+    def pictures(
+        self, numbers: Iterable[int], size: tuple[int, int], fit: str, untagged: str = "auto"
+    ) -> Generator[Pixels, None, None]:
+        """Frames by ascending numbers as (H, W, C); one that is damaged is the one before."""
+        ...
+
+    def sound_bytes(self, seconds: Fraction) -> int:
+        """Memory that the sound takes, 0 without any."""
+        ...
+
+    def sound(self, start: Fraction, seconds: Fraction) -> tuple[NDArray[np.float32], int] | None:
+        """((channels, samples), samples a second) from ``start`` after the first frame on; None for a silent file."""
+        ...
 
 
 @dataclass(frozen=True)
-class VideoFile:
-    """A part of a video file.
+class Film:
+    """A video file that PyAV reads; see Frames.
 
     Attributes:
-        file: path, or the file itself in memory.
-        start: seconds that are left out.
-        duration: seconds that are read, 0 for all.
+        counted: frames are known by their place, because the file's times are missing or wrong.
+        pixel_aspect: width of a pixel over its height.
     """
 
-    file: str | BytesIO
-    start: float = 0.0
-    duration: float = 0.0
+    file: VideoFile
+    timeline: Timeline
+    counted: bool
+    size: tuple[int, int]
+    alpha: bool
+    deep: bool
+    pixel_aspect: Fraction
 
-    def open(self) -> Any:
-        """PyAV's container, at the file's start.
+    def frames(self, numbers: Iterable[int]) -> Iterator[av.VideoFrame]:
+        """Decoded frames by ascending numbers.
 
         Raises:
-            ValueError: it cannot be read, or has no picture.
+            ValueError: none can be decoded.
         """
-        if isinstance(self.file, BytesIO):
-            self.file.seek(0)
-        try:
-            container = av.open(self.file)
-        except (FFmpegError, OSError) as error:
-            raise ValueError(f"The video cannot be read ({error}); load another file.") from error
-        if not container.streams.video:
-            container.close()
-            raise ValueError("The file has no video stream; load one that has.")
-        return container
+        times = self.timeline.times
+        wanted = (times[number] for number in numbers)
+        first = next(wanted, None)
+        if first is None:
+            return
+        with closing(self._from(first)) as frames:
+            held: av.VideoFrame | None = None
+            coming = next(frames, None)
+            for time in chain((first,), wanted):
+                while coming is not None and coming[0] <= time:
+                    held, coming = coming[1], next(frames, None)
+                shown = held or (coming and coming[1])
+                if shown is None:
+                    raise ValueError("No frame of the video can be decoded: it is damaged; load another file.")
+                yield shown
 
-    def frames(self) -> Iterator[av.VideoFrame]:
-        """The frames in the order they are shown; damaged ones are left out, as ComfyUI does."""
-        with self.open() as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            first, last = (int(time / stream.time_base) for time in (self.start, self.start + self.duration))
-            if first:
-                container.seek(first, stream=stream)
-            for packet in container.demux(stream):
-                decoded: list[av.VideoFrame] = []
-                with suppress(InvalidDataError):
-                    decoded = packet.decode()
-                for frame in decoded:
-                    pts = first if frame.pts is None else frame.pts
-                    if self.duration and pts >= last:
+    def pictures(
+        self, numbers: Iterable[int], size: tuple[int, int], fit: str, untagged: str = "auto"
+    ) -> Generator[Pixels, None, None]:
+        """See Frames."""
+        fitter = Fitter(size, fit, self.alpha, self.deep, self.pixel_aspect, untagged)
+        last: av.VideoFrame | None = None
+        picture: Any = None
+        for frame in self.frames(numbers):
+            if frame is not last:
+                try:
+                    picture, last = fitter(frame), frame
+                except FFmpegError as error:
+                    if picture is None:
+                        raise ValueError(f"The video's frames cannot be converted to RGB ({error}).") from error
+            yield picture
+
+    def sound_bytes(self, seconds: Fraction) -> int:
+        """See Frames."""
+        return sound_bytes(self.file, seconds)
+
+    def sound(self, start: Fraction, seconds: Fraction) -> tuple[NDArray[np.float32], int] | None:
+        """See Frames."""
+        origin = Fraction(0) if self.counted else self.timeline.origin
+        return read_sound(self.file, origin + start, seconds)
+
+    def _from(self, time: int) -> Generator[tuple[int, av.VideoFrame], None, None]:
+        """Frames with their times, from a key frame at or before a time on; from the first where that fails."""
+        with self.file.open() as container:
+            stream = picture_stream(container)
+            if not self.counted and time > self.timeline.times[0]:
+                with suppress(FFmpegError):
+                    container.seek(time, stream=stream)
+                    frames = self._timed(decoded(container, stream))
+                    start = next(frames, None)
+                    if start is not None and start[0] <= time:
+                        yield start
+                        yield from frames
                         return
-                    if pts >= first:
-                        yield frame
+        with self.file.open() as container:
+            yield from self._timed(decoded(container, picture_stream(container)))
 
-    def rate(self) -> Fraction:
-        """Frames a second on average, 1 where the file does not say."""
-        with self.open() as container:
-            return Fraction(container.streams.video[0].average_rate or 1)
-
-    def seconds(self) -> float:
-        """Length of the whole file as it states it, 0 where it does not."""
-        with self.open() as container:
-            return (container.duration or 0) / av.time_base
-
-    def sound(self, seconds: float) -> tuple[NDArray[np.float32], int] | None:
-        """Samples (channels, samples) of the last sound stream and how many a second; None without one.
-
-        Streams that ffmpeg has no decoder for are passed over: decoding one ends the process.
-
-        Args:
-            seconds: how much at most.
-        """
-        with self.open() as container:
-            streams = [stream for stream in container.streams.audio if stream.codec_context is not None]
-            if not streams:
-                return None
-            stream = streams[-1]
-            if self.start:
-                container.seek(int(self.start / stream.time_base), stream=stream)
-            resampler: Any = av.AudioResampler(format="fltp")
-            pieces: list[NDArray[np.float32]] = []
-            left = round(seconds * stream.sample_rate)
-            for frame in container.decode(stream):
-                for piece in resampler.resample(frame):
-                    late = self.start - (piece.time or 0)
-                    skipped = max(0, round(late * stream.sample_rate)) if not pieces else 0
-                    if left > 0 and skipped < piece.samples:
-                        pieces.append(piece.to_ndarray()[:, skipped:][:, :left])
-                        left -= pieces[-1].shape[1]
-                if left <= 0:
-                    break
-            return (np.concatenate(pieces, axis=1), stream.sample_rate) if pieces else None
+    def _timed(self, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
+        for number, frame in enumerate(frames):
+            if self.counted:
+                yield number, frame
+            elif frame.pts is not None:
+                yield frame.pts, frame
 
 
-def count_frames(frames: Iterator[object]) -> int:
-    """How many there are.
-
-    Files state lengths that are wrong by a few frames, or none; decoding without converting is exact and takes a
-    small part of what sampling takes.
-    """
-    return sum(1 for _ in frames)
-
-
-def upright_size(frame: av.VideoFrame) -> tuple[int, int]:
-    """(width, height) of a frame as it is shown."""
-    return (frame.height, frame.width) if frame.rotation % 180 else (frame.width, frame.height)
-
-
-def fitter(width: int, height: int, fit: str) -> Callable[[av.VideoFrame], NDArray[np.uint8]]:
-    """A function that gives frames upright in a size.
-
-    ffmpeg's scaler reads the colour matrix and range that a frame is tagged with.
-
-    Args:
-        width: pixels.
-        height: pixels.
-        fit: ``crop`` fills the size and cuts around the centre, ``pad`` shows everything with black bars, ``stretch``
-            changes the proportions.
-
-    Returns:
-        From a frame to (H, W, 3) 8-bit RGB.
+def look_through(file: VideoFile) -> Film:
+    """Find out what a file holds: its first frame is decoded, the rest is only listed where the container allows it.
 
     Raises:
-        ValueError: the fit is unknown.
+        ValueError: it cannot be read, or no frame can be decoded.
     """
-    if fit not in FITS:
-        raise ValueError(f"Unknown fit '{fit}'; choose one of {', '.join(FITS)}.")
-    graphs: dict[tuple, av.filter.Graph] = {}
-
-    def fitted(frame: av.VideoFrame) -> NDArray[np.uint8]:
-        turn = round(frame.rotation) % 360
-        kind = (frame.width, frame.height, frame.format.name, turn)
-        if kind not in graphs:
-            graphs.clear()
-            graphs[kind] = _graph(frame, [*TURNS.get(turn, ()), *_scaling(width, height, fit)])
-        graphs[kind].push(frame)
-        made: Any = graphs[kind].pull()
-        return made.to_ndarray(format="rgb24")
-
-    return fitted
-
-
-def _scaling(width: int, height: int, fit: str) -> list[str]:
-    good = "flags=bicubic+accurate_rnd+full_chroma_int"
-    if fit == "stretch":
-        return [f"scale={width}:{height}:{good}"]
-    if fit == "crop":
-        return [f"scale={width}:{height}:force_original_aspect_ratio=increase:{good}", f"crop={width}:{height}"]
-    fitted = f"scale={width}:{height}:force_original_aspect_ratio=decrease:{good}"
-    return [fitted, "format=rgb24", f"pad={width}:{height}:-1:-1"]
+    with file.open() as container:
+        stream = picture_stream(container)
+        first = next(decoded(container, stream), None)
+        if first is None:
+            raise ValueError("The video has no frame that can be decoded; load another file.")
+        aspect = Fraction(stream.sample_aspect_ratio or 1)
+        if not Fraction(1, ODDEST_ASPECT) <= aspect <= ODDEST_ASPECT:
+            aspect = Fraction(1)
+        listed = container.format.name in PACKETS_ARE_FRAMES
+    timeline = _listed(file) if listed else None
+    counted = False
+    if timeline is None:
+        timeline, counted = _decoded(file)
+    size = upright_size(first, aspect)
+    return Film(file, timeline, counted, size, has_alpha(first), is_deep(first), aspect)
 
 
-def _graph(frame: av.VideoFrame, steps: list[str]) -> av.filter.Graph:
-    graph = av.filter.Graph()
-    nodes = [
-        graph.add_buffer(
-            width=frame.width,
-            height=frame.height,
-            format=frame.format.name,
-            time_base=frame.time_base or Fraction(1, 1000),
-        )
-    ]
-    for step in [*steps, "format=rgb24"]:
-        name, _, arguments = step.partition("=")
-        nodes.append(graph.add(name, arguments))
-    graph.link_nodes(*nodes, graph.add("buffersink")).configure()
-    return graph
+def open_frames(path: str) -> Frames:
+    """The pictures of a file, whatever its name says it is.
+
+    Raises:
+        ValueError: it cannot be read as a video.
+    """
+    return WebpFrames(path) if is_webp(path) else look_through(VideoFile(path))
+
+
+def _listed(file: VideoFile) -> Timeline | None:
+    """Times of the packets that become frames; None where one has no time."""
+    with file.open() as container:
+        stream = picture_stream(container)
+        hidden = _hidden_vp8 if stream.codec_context.name == "vp8" else None
+        shown = [
+            (packet.pts, packet.duration or 0)
+            for packet in packets(container, stream)
+            if packet.size and not packet.is_discard and not (hidden and hidden(packet))
+        ]
+        if not shown or any(time is None for time, _ in shown):
+            return None
+        shown.sort()
+        return _timeline(stream, [time for time, _ in shown], shown[-1][1])
+
+
+def _hidden_vp8(packet: Any) -> bool:
+    """A VP8 frame that others refer to and nobody sees: bit 4 of its first byte is 0 (RFC 6386, 9.1)."""
+    return not memoryview(packet)[0] & 0x10
+
+
+def _decoded(file: VideoFile) -> tuple[Timeline, bool]:
+    """Times of all frames, and whether they are only counted."""
+    with file.open() as container:
+        stream = picture_stream(container)
+        times = ascending(frame.pts for frame in decoded(container, stream))
+        if times:
+            return _timeline(stream, times, 0), False
+    with file.open() as container:
+        stream = picture_stream(container)
+        count = sum(1 for _ in decoded(container, stream))
+        rate = Fraction(stream.guessed_rate or stream.average_rate or 1)
+        return Timeline(range(count), count, 1 / rate, rate), True
+
+
+def _timeline(stream: Any, times: list[int], last: int) -> Timeline:
+    """A timeline whose last frame lasts ``last`` units; 0 for as long as the others on average."""
+    stated = Fraction(stream.average_rate or 0)
+    if last <= 0 and len(times) > 1:
+        last = round((times[-1] - times[0]) / (len(times) - 1))
+    elif last <= 0:
+        last = round(1 / (stated * stream.time_base)) if stated else 0
+    return Timeline(times, times[-1] + last, Fraction(stream.time_base), stated)
