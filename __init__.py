@@ -3,7 +3,7 @@
 from comfy_api.latest import ComfyExtension, io
 from typing_extensions import override
 
-from .host import files
+from .host import files, formats
 from .nodes import NODES
 
 WEB_DIRECTORY = "./web"
@@ -13,6 +13,7 @@ class ZoetropeExtension(ComfyExtension):
     @override
     async def on_load(self) -> None:
         files.register_model_folders()
+        formats.register_folder()
 
     @override
     async def get_node_list(self) -> list[type[io.ComfyNode]]:

@@ -20,6 +20,7 @@ from . import free_init, noise
 from .guided import Guided
 from .numbered import numbered
 from .settings import MotionSettings, settings_of
+from .sources import FrameSource
 from .streams import (
     FrameProgress,
     check_image_vae,
@@ -28,7 +29,6 @@ from .streams import (
     warn_without_effect,
     warn_without_motion,
 )
-from .video import FrameSource
 
 log = logging.getLogger("zoetrope")
 

@@ -3,30 +3,27 @@
 Shapes: F = frames of a segment, C = latent channels, h, w = latent size, H, W = size in pixels.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import islice
 from typing import Any
 
-import av
 import comfy.samplers
 import numpy as np
 import torch
 from comfy import model_management
-from comfy_api.latest import Input, InputImpl
 from torch import Tensor
 
 from ..temporal.noise import derived_seed, frame_noise
 from ..temporal.segments import Segment, check_segments, segments
-from ..video.frames import to_uint8
-from ..video.reader import VideoFile, count_frames, fitter, upright_size
+from ..video.sizes import Pixels
 from . import noise
+from .footage import Footage
 from .guided import Guided
 from .numbered import numbered
+from .sources import FrameSource
 from .streams import FrameProgress, check_image_vae, check_together, streamed, warn_without_effect, warn_without_motion
-from .video import FrameSource
 
 
 @dataclass(frozen=True)
@@ -45,75 +42,6 @@ class SegmentSettings:
     fit: str = "crop"
 
 
-class Footage:
-    """A core VIDEO, read from its file where it has one.
-
-    Args:
-        video: of core or of another pack.
-        max_frames: frames that are used, 0 for all.
-    """
-
-    def __init__(self, video: Input.Video, max_frames: int = 0):
-        self.video, self.most = video, max_frames
-        self.file = _file_of(video) if isinstance(video, InputImpl.VideoFromFile) else None
-
-    def frames(self) -> Generator[av.VideoFrame, None, None]:
-        """The frames in order."""
-        yield from islice(self._in_memory() if self.file is None else self.file.frames(), self.most or None)
-
-    def _in_memory(self) -> Iterator[av.VideoFrame]:
-        for picture in self.video.get_components().images:
-            yield av.VideoFrame.from_ndarray(to_uint8(picture[None])[0], format="rgb24")
-
-    def count(self) -> int:
-        """How many frames there are; reads the file once.
-
-        Raises:
-            ValueError: there are none.
-        """
-        count = count_frames(self.frames())
-        if not count:
-            raise ValueError("The video has no frames; load another, or trim less of it.")
-        return count
-
-    def rate(self) -> Fraction:
-        """Frames a second."""
-        return self.video.get_frame_rate() if self.file is None else self.file.rate()
-
-    def audio(self, seconds: float) -> Input.Audio | None:
-        """AUDIO of at most so many seconds, or None; longer where the video is in memory anyway."""
-        if self.file is None:
-            return self.video.get_components().audio
-        sound = self.file.sound(seconds)
-        return None if sound is None else {"waveform": torch.from_numpy(sound[0])[None], "sample_rate": sound[1]}
-
-    def size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) that frames are given, multiples of 8.
-
-        Args:
-            width: wanted, 0 for the video's; where only one is 0 the proportions are kept.
-            height: wanted.
-        """
-        own = upright_size(next(iter(self.frames())))
-        if width and not height:
-            wanted = (width, width * own[1] / own[0])
-        elif height and not width:
-            wanted = (height * own[0] / own[1], height)
-        else:
-            wanted = (width, height) if width else own
-        return max(8, round(wanted[0] / 8) * 8), max(8, round(wanted[1] / 8) * 8)
-
-
-def _file_of(video: Input.Video) -> VideoFile:
-    """File and part of it. ComfyUI before 0.27 keeps the part to itself."""
-    if hasattr(video, "get_active_trim_window"):
-        start, duration = video.get_active_trim_window()
-    else:
-        start, duration = (getattr(video, f"_VideoFromFile__{name}", 0.0) for name in ("start_time", "duration"))
-        start = start if start >= 0 else max(0.0, VideoFile(video.get_stream_source()).seconds() + start)
-    return VideoFile(video.get_stream_source(), float(start), float(duration))
-
-
 def video_frames(guided: Guided, footage: Footage, settings: SegmentSettings, vae: Any) -> FrameSource:
     """A video sampled anew, whose frames are made while they are asked for.
 
@@ -129,7 +57,7 @@ def video_frames(guided: Guided, footage: Footage, settings: SegmentSettings, va
     check_segments(settings.window, settings.overlap)
     check_together(guided.model, settings.window)
     check_image_vae(vae, guided.model)
-    total = footage.count()
+    total = footage.count
     size = footage.size(settings.width, settings.height)
     warn_without_motion(guided.model)
     warn_without_effect(guided.model, {noise.KEY: "Clip Noise"})
@@ -141,15 +69,19 @@ def _sampled(
 ) -> Iterator[Tensor]:
     """Yield the new latents of each segment."""
     run = _Run(guided, settings, total)
-    fitted = fitter(*size, settings.fit)
     before = torch.empty(0)
-    with closing(footage.frames()) as frames:
+    with closing(footage.pictures(size, settings.fit)) as frames:
         for segment in segments(total, settings.window, settings.overlap):
-            pictures = [fitted(frame) for frame in islice(frames, segment.frames - segment.held)]
-            new = vae.encode(torch.from_numpy(np.stack(pictures)).to(torch.float32) / 255)
+            new = vae.encode(_floats(list(islice(frames, segment.frames - segment.held))))
             held = before[len(before) - segment.held :]
             before = run.sample(segment, torch.cat([held.to(new), new]) if segment.held else new)
             yield before[segment.held :]
+
+
+def _floats(pictures: list[Pixels]) -> Tensor:
+    """(F, H, W, 3) floats 0-1; alpha is dropped."""
+    stacked = np.stack(pictures)[..., :3]
+    return torch.from_numpy(np.divide(stacked, np.float32(np.iinfo(stacked.dtype).max)))
 
 
 class _Run:

@@ -14,7 +14,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from .settings import settings_of
-from .video import FrameSource, frame_source
+from .sources import FrameSource, frame_source
 from .views import frames_in_view
 
 log = logging.getLogger("zoetrope")

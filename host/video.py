@@ -1,50 +1,42 @@
-"""From IMAGE or LATENT to a finished file in ComfyUI's output folder.
+"""From frames to a finished file in ComfyUI's output folder.
 
-Shapes: F = frames, B = batch, C = channels, H = height, W = width, T = time axis of video latents.
+Shapes: F = frames, H = height, W = width, C = channels.
 """
 
 import logging
-import os
-from collections.abc import Callable, Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import comfy.utils
-import folder_paths
-import numpy as np
 import torch
 from comfy import model_management
 from comfy.cli_args import args
-from comfy.ldm.modules.temporal_ae import VideoDecoder
-from comfy_api.latest import InputImpl
+from comfy_api.latest import Input
 from numpy.typing import NDArray
 
 from ..video.audio import Sound, fit_sound
 from ..video.encoder import VideoEncoder
-from ..video.formats import VideoFormat, find_format
-from ..video.frames import frame_order, to_uint8
+from ..video.formats import Pixels, VideoFormat
+from ..video.frames import frame_order, has_alpha, to_pixels
 from ..video.metadata import workflow_metadata
-from ..video.names import clean_prefix, reserve
+from ..video.names import clean_prefix
 from ..video.rates import exact_rate
+from ..video.spool import FrameSpool
+from . import formats
+from .places import Place, claimed, temporary_folder
+from .sources import FrameSource
+from .video_output import video_output
 
 log = logging.getLogger("zoetrope")
 
-CHUNK_FRAMES = 8  # decoded at once; only these are in memory, whatever the length of the clip
-
-
-@dataclass(frozen=True)
-class FrameSource:
-    """Frames by number: ``at([3, 4])`` returns those frames as (F, H, W, C) floats 0-1.
-
-    A source that makes its frames when they are asked for may tell the progress itself.
-    """
-
-    frames: int
-    at: Callable[[list[int]], torch.Tensor]
-    tells_progress: bool = False
+CHUNK_FRAMES = 8  # decoded at once; only these and those that wait for ffmpeg are in memory
+PROXY_FORMAT = "h264-mp4"
+PROXY_PREFIX = "zoetrope_preview"
 
 
 @dataclass(frozen=True)
@@ -57,6 +49,7 @@ class VideoSettings:
     loop_count: int = 0
     pingpong: bool = False
     quality: int = -1
+    bit_depth: int = 8
     save_output: bool = True
 
     def check(self) -> tuple[VideoFormat, Fraction]:
@@ -65,33 +58,88 @@ class VideoSettings:
         Raises:
             ValueError: something that can be known before any frame is decoded is wrong.
         """
-        row, rate = find_format(self.format), exact_rate(self.frame_rate)
+        row, rate = formats.find(self.format), exact_rate(self.frame_rate)
         row.require_rate(rate)
+        row.require_bits(self.bit_depth)
         row.quality_or_default(self.quality)
         clean_prefix(self.filename_prefix)
         return row, rate
 
+    def encoder(
+        self,
+        place: Place,
+        proxy: Place | None,
+        size: tuple[int, int],
+        alpha: bool,
+        metadata: Mapping[str, str] | None,
+        sound: Sound | None,
+    ) -> VideoEncoder:
+        """What writes the clip; see VideoEncoder for the arguments."""
+        row, rate = self.check()
+        return VideoEncoder(
+            place.path,
+            size,
+            rate,
+            row,
+            quality=self.quality,
+            loop_count=self.loop_count,
+            metadata=metadata,
+            sound=sound,
+            work_dir=temporary_folder(),
+            check=model_management.throw_exception_if_processing_interrupted,
+            bits=self.bit_depth,
+            alpha=alpha,
+            proxy=proxy.path if proxy else None,
+        )
+
+    def order(self, frames: int, row: VideoFormat) -> list[int]:
+        """The frame numbers as they are shown: back and forth, and again where the file cannot say so itself."""
+        shown = frame_order(frames, self.pingpong)
+        return shown if row.loops_in_file else shown * (1 + self.loop_count)
+
 
 @dataclass(frozen=True)
 class SavedVideo:
-    """A finished file and the facts about it."""
+    """A finished file and the facts about it.
 
-    path: Path
-    subfolder: str
-    folder_type: str
+    Attributes:
+        place: the file, or the folder of one file a frame.
+        proxy: a small film of the same frames where browsers do not play the file itself.
+        format: row of the table.
+        pixels: how frames are stored.
+        frame_rate: frames a second.
+        frames: how many are in the file.
+        width: in the file.
+        height: in the file.
+        sound: whether the file has some.
+    """
+
+    place: Place
+    proxy: Place | None
     format: VideoFormat
+    pixels: Pixels
     frame_rate: Fraction
     frames: int
     width: int
     height: int
+    sound: bool
 
-    def video_output(self) -> InputImpl.VideoFromFile:
+    @property
+    def path(self) -> Path:
+        """The file, or the folder."""
+        return self.place.path
+
+    def video_output(self) -> Input.Video:
         """Return the VIDEO that other nodes read; it opens the file only when asked for something."""
-        return InputImpl.VideoFromFile(str(self.path))
+        return video_output(self.path, self.format, self.frames, self.frame_rate)
+
+    @property
+    def plays(self) -> bool:
+        """Whether browsers play the file itself."""
+        return self.format.plays_as is not None and self.pixels.plays
 
     def ui(self) -> dict[str, list[Any]]:
         """Return what the frontend and ``/history`` get: ``images`` draws in the node, ``video`` has the facts."""
-        entry = {"filename": self.path.name, "subfolder": self.subfolder, "type": self.folder_type}
         facts = {
             "frames": self.frames,
             "fps": float(self.frame_rate),
@@ -99,71 +147,16 @@ class SavedVideo:
             "width": self.width,
             "height": self.height,
             "codec": self.format.codec,
+            "pixel_format": self.pixels.name,
+            "bit_depth": self.pixels.bits,
+            "alpha": self.pixels.alpha,
+            "audio": self.sound,
             "duration": float(self.frames / self.frame_rate),
             "format": self.format.mime,
         }
-        # The frontend takes an animated .gif for a film that it then cannot play; as a picture it shows.
-        return {"images": [entry], "animated": [self.format.plays_as != "image"], "video": [{**entry, **facts}]}
-
-
-def frame_source(images: torch.Tensor | None, samples: Mapping[str, Any] | None, vae: Any) -> FrameSource:
-    """Return the frames of exactly one of IMAGE and LATENT.
-
-    Args:
-        images: (F, H, W, C) floats 0-1, or None.
-        samples: a LATENT, or None.
-        vae: decodes the latents; needed with samples.
-
-    Raises:
-        ValueError: both or none are connected, the VAE is missing or does not fit, or there are no frames.
-    """
-    if (images is None) == (samples is None):
-        found = "Both images and samples are" if images is not None else "Neither images nor samples is"
-        raise ValueError(f"{found} connected to Combine Video: connect exactly one of them.")
-    if samples is not None:
-        if vae is None:
-            raise ValueError(
-                "Combine Video got samples but no vae to decode them: connect the checkpoint's VAE to vae."
-            )
-        source = _latent_source(samples["samples"], vae)
-    else:
-        assert images is not None
-        source = _image_source(images)
-    if source.frames == 0:
-        raise ValueError("Combine Video got 0 frames: connect at least one frame.")
-    return source
-
-
-def _image_source(images: torch.Tensor) -> FrameSource:
-    return FrameSource(len(images), lambda numbers: images[numbers])
-
-
-def _latent_source(latents: torch.Tensor, vae: Any) -> FrameSource:
-    """Decode frames when they are asked for, or all at once where the VAE couples them.
-
-    Args:
-        latents: (F, C, H, W), or (B, C, T, H, W) for video VAEs.
-        vae: comfy.sd.VAE.
-    """
-    if latents.is_nested:
-        latents = latents.unbind()[0]
-    dims = getattr(vae, "latent_dim", 2)
-    if dims == 3 or _couples_frames(vae):
-        pixels = vae.decode(latents)
-        return _image_source(pixels.reshape(-1, *pixels.shape[-3:]))
-    if latents.ndim == 5 and latents.shape[2] == 1:
-        latents = latents[:, :, 0]
-    if dims != 2 or latents.ndim != 4:
-        raise ValueError(
-            f"Latents of shape {tuple(latents.shape)} are not what this VAE decodes to frames: connect the VAE of the "
-            "model that made them."
-        )
-    return FrameSource(len(latents), lambda numbers: vae.decode(latents[numbers]))
-
-
-def _couples_frames(vae: Any) -> bool:
-    """SVD's image VAE has a decoder that mixes the frames of its batch, so it must see the whole clip."""
-    return isinstance(getattr(vae.first_stage_model, "decoder", None), VideoDecoder)
+        shown = self.proxy or self.place
+        moves = self.proxy is not None or self.plays
+        return {"images": [shown.entry()], "animated": [moves], "video": [{**self.place.entry(), **facts}]}
 
 
 def save_video(
@@ -173,6 +166,8 @@ def save_video(
     metadata: Mapping[str, str] | None = None,
 ) -> SavedVideo:
     """Decode, encode and save a clip; memory does not grow with its length.
+
+    Frames are made in this thread while another feeds ffmpeg.
 
     Args:
         source: the frames.
@@ -184,60 +179,89 @@ def save_video(
         ValueError: a setting is impossible, or ffmpeg failed; nothing is left on disk.
     """
     row, rate = settings.check()
-    order = frame_order(source.frames, settings.pingpong)
-    chunks = _chunks(source, order)
-    first = next(chunks)
-    height, width = first.shape[1:3]
+    order = settings.order(source.frames, row)
+    model_management.throw_exception_if_processing_interrupted()
+    first = source.at(order[: min(CHUNK_FRAMES, source.frames)])
     sound = _sound(audio, row, len(order) / rate)
-    progress = None if source.tells_progress else comfy.utils.ProgressBar(len(order))
-    path, subfolder = _place(settings, row, width, height)
-    encoder = VideoEncoder(
-        path,
-        (width, height),
-        rate,
-        row,
-        quality=settings.quality,
-        loop_count=settings.loop_count,
-        metadata=metadata,
-        sound=sound,
-        work_dir=Path(folder_paths.get_temp_directory()),
-        check=model_management.throw_exception_if_processing_interrupted,
+    size = (first.shape[2], first.shape[1])
+    with ExitStack() as stack:
+        place, proxy = _places(stack, settings, row, row.pixels_for(settings.bit_depth, has_alpha(first)), size)
+        encoder = settings.encoder(place, proxy, size, has_alpha(first), metadata, sound)
+        _say_what_is_lost(settings, first, encoder.pixels)
+        held = [first]  # handed over, so that it is not kept while the rest is written
+        del first
+        _write(source, order, held, stack.enter_context(encoder))
+    log.info("Wrote %s (%d frames)", place.path.name, encoder.frames)
+    return SavedVideo(place, proxy, row, encoder.pixels, rate, encoder.frames, *encoder.stored_size, sound is not None)
+
+
+def _places(
+    stack: ExitStack, settings: VideoSettings, row: VideoFormat, pixels: Pixels, size: tuple[int, int]
+) -> tuple[Place, Place | None]:
+    """The file, and a film for the node where browsers do not play the file."""
+    save = settings.save_output
+    place = stack.enter_context(
+        claimed(settings.filename_prefix, row.extension, size, save=save, is_folder=row.is_folder)
     )
-    with encoder:
-        for pixels in chain([first], chunks):
-            encoder.write(pixels)
+    if (row.plays_as and pixels.plays) or PROXY_FORMAT not in formats.offered().rows:
+        return place, None
+    return place, stack.enter_context(claimed(PROXY_PREFIX, "mp4", size, save=False))
+
+
+def _say_what_is_lost(settings: VideoSettings, first: torch.Tensor, pixels: Pixels) -> None:
+    if has_alpha(first) and not pixels.alpha:
+        log.warning("%s has no transparency, so it was left out; vp9-webm and prores-mov keep it.", settings.format)
+    if settings.bit_depth > pixels.bits:
+        log.warning("%s keeps transparency in %d bits only.", settings.format, pixels.bits)
+
+
+def _write(source: FrameSource, order: list[int], first: list[torch.Tensor], encoder: VideoEncoder) -> None:
+    """Feed the encoder, telling the progress."""
+    progress = None if source.tells_progress else comfy.utils.ProgressBar(len(order))
+    with ExitStack() as stack:
+        for frames in _pieces(source, order, first, encoder.pixels, stack):
+            encoder.write(frames)
             if progress is not None:
-                progress.update(len(pixels))
-    log.info("Wrote %s (%d frames)", path.name, encoder.frames)
-    kind = "output" if settings.save_output else "temp"
-    return SavedVideo(path, subfolder, kind, row, rate, encoder.frames, *encoder.stored_size)
+                progress.update(len(frames))
 
 
-def _chunks(source: FrameSource, order: list[int]) -> Iterator[NDArray[np.uint8]]:
-    """Yield 8-bit (F, H, W, 3) chunks; an interrupt is noticed between them."""
-    for start in range(0, len(order), CHUNK_FRAMES):
+def _pieces(
+    source: FrameSource, order: list[int], first: list[torch.Tensor], pixels: Pixels, stack: ExitStack
+) -> Iterator[NDArray[Any]]:
+    """Yield a few frames at a time, as the encoder wants them; an interrupt is noticed between them.
+
+    What is shown again is read from disk, unless the frames are in memory: latents are decoded once.
+    """
+    spool = None
+    if len(order) > source.frames and not source.in_memory:
+        work = tempfile.TemporaryDirectory(prefix="zoetrope-", dir=temporary_folder(), ignore_cleanup_errors=True)
+        spool = stack.enter_context(FrameSpool(Path(stack.enter_context(work)) / "frames.raw"))
+    for numbers in _groups(order, source.frames):
         model_management.throw_exception_if_processing_interrupted()
-        yield to_uint8(source.at(order[start : start + CHUNK_FRAMES]))
+        if spool is not None and numbers.start >= source.frames:
+            yield spool.read(order[numbers.start : numbers.stop])
+            continue
+        wanted = order[numbers.start : numbers.stop]
+        frames = to_pixels(source.at(wanted) if numbers.start else first.pop(), pixels.bits, pixels.alpha)
+        if spool is not None:
+            spool.append(frames)
+        yield frames
+
+
+def _groups(order: list[int], frames: int) -> Iterator[range]:
+    """Places in the order, a few at a time; the first showing and what comes after it do not mix."""
+    for start, stop in ((0, frames), (frames, len(order))):
+        for place in range(start, stop, CHUNK_FRAMES):
+            yield range(place, min(place + CHUNK_FRAMES, stop))
 
 
 def _sound(audio: Mapping[str, Any] | None, row: VideoFormat, seconds: Fraction) -> Sound | None:
     if audio is None:
         return None
-    if row.audio_encoder is None:
+    if row.audio is None:
         log.warning("%s files have no sound: the audio was left out, choose h264-mp4 to keep it", row.name)
         return None
     return fit_sound(audio["waveform"], int(audio["sample_rate"]), seconds)
-
-
-def _place(settings: VideoSettings, row: VideoFormat, width: int, height: int) -> tuple[Path, str]:
-    """Reserve a name in the output or the temporary folder; return its path and its subfolder."""
-    temp = folder_paths.get_temp_directory()
-    os.makedirs(temp, exist_ok=True)
-    root = folder_paths.get_output_directory() if settings.save_output else temp
-    prefix = clean_prefix(settings.filename_prefix)
-    folder, stem, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, root, width, height)
-    os.makedirs(folder, exist_ok=True)
-    return reserve(Path(folder), stem, counter, row.extension), subfolder
 
 
 def embedded_workflow(wanted: bool, prompt: Any, extra_pnginfo: Mapping[str, Any] | None) -> dict[str, str]:

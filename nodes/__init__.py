@@ -9,6 +9,7 @@ from . import (
     frames,
     guidance,
     image_to_video,
+    load,
     lora,
     lora_per_frame,
     motion,
@@ -41,5 +42,6 @@ NODES: list[type[io.ComfyNode]] = [
     *control.NODES,
     *sparse_control.NODES,
     *preprocess.NODES,
+    *load.NODES,
     *video.NODES,
 ]

@@ -2,10 +2,12 @@
 
 from comfy_api.latest import Input, io
 
-from ..host import fifo, guided, segments
-from ..host.video import FrameSource, VideoSettings, embedded_workflow, save_video
+from ..host import fifo, formats, guided, segments
+from ..host.places import filled_prefix
+from ..host.sources import FrameSource
+from ..host.video import VideoSettings, embedded_workflow, save_video
 from ..temporal.fifo import STEPS, FifoSettings
-from ..video.reader import FITS
+from ..video.sizes import FITS
 from .video import audio_input, format_inputs, quality_input, saving_inputs
 
 CATEGORY = "Zoetrope/video"
@@ -165,13 +167,19 @@ class SampleEndless(io.ComfyNode):
         save_output: bool = True,
         save_workflow: bool = True,
     ) -> io.NodeOutput:
-        file = VideoSettings(frame_rate, format, filename_prefix, quality=quality, save_output=save_output)
+        prefix = filled_prefix(filename_prefix, cls.hidden.prompt, cls.hidden.extra_pnginfo)
+        file = VideoSettings(frame_rate, format, prefix, quality=quality, save_output=save_output)
         file.check()
         settings = FifoSettings(frames, window, partitions, lookahead, sampler_name, seed)
         follows = guided.Guided(model, positive, negative, cfg)
         source = fifo.endless_frames(follows, settings, scheduler, (width, height), vae, start_clip)
         metadata = embedded_workflow(save_workflow, cls.hidden.prompt, cls.hidden.extra_pnginfo)
         return written(source, file, audio, metadata)
+
+    @classmethod
+    def validate_inputs(cls, format: str) -> bool | str:
+        """Say why a format of a shared workflow is missing here; ComfyUI would only list the others."""
+        return formats.problem(format) or True
 
 
 class SampleVideo(io.ComfyNode):
@@ -268,7 +276,8 @@ class SampleVideo(io.ComfyNode):
     ) -> io.NodeOutput:
         footage = segments.Footage(video, max_frames)
         rate = frame_rate or footage.rate()
-        file = VideoSettings(rate, format, filename_prefix, quality=quality, save_output=save_output)
+        prefix = filled_prefix(filename_prefix, cls.hidden.prompt, cls.hidden.extra_pnginfo)
+        file = VideoSettings(rate, format, prefix, quality=quality, save_output=save_output)
         file.check()
         follows = guided.Guided(model, positive, negative, cfg)
         settings = segments.SegmentSettings(
@@ -279,6 +288,11 @@ class SampleVideo(io.ComfyNode):
             audio = footage.audio(float(source.frames / rate))
         metadata = embedded_workflow(save_workflow, cls.hidden.prompt, cls.hidden.extra_pnginfo)
         return written(source, file, audio, metadata)
+
+    @classmethod
+    def validate_inputs(cls, format: str) -> bool | str:
+        """Say why a format of a shared workflow is missing here; ComfyUI would only list the others."""
+        return formats.problem(format) or True
 
 
 NODES: list[type[io.ComfyNode]] = [SampleEndless, SampleVideo]

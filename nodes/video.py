@@ -2,13 +2,17 @@
 
 from comfy_api.latest import Input, io
 
-from ..host import video
-from ..video.formats import FORMATS
+from ..host import formats, places, sources, video
+from ..video.format_table import FORMATS
+from ..video.formats import VideoFormat
 
-QUALITY_TOOLTIP = "-1 uses the format's default. " + " ".join(
-    f"{row.name}: {row.quality.low} to {row.quality.high}, {row.quality.meaning}, default {row.quality.default}."
-    for row in FORMATS.values()
-)
+WITH_DEPTH = ", ".join(row.name for row in FORMATS.values() if max(pixels.bits for pixels in row.pixels) > 8)
+
+
+def _quality(row: VideoFormat) -> str:
+    if row.quality.low == row.quality.high:
+        return f"{row.name}: lossless."
+    return f"{row.name}: {row.quality.low} to {row.quality.high}, {row.quality.meaning}, default {row.quality.default}."
 
 
 def format_inputs() -> list[io.Input]:
@@ -16,15 +20,17 @@ def format_inputs() -> list[io.Input]:
     return [
         io.Combo.Input(
             "format",
-            options=list(FORMATS),
+            options=formats.choices(),
             default="h264-mp4",
-            tooltip="h264-mp4 plays everywhere and keeps sound and workflow; gif keeps neither; webp keeps the workflow.",
+            tooltip="h264-mp4 plays everywhere; h265, av1 and vp9 are smaller; vp9-webm, prores-mov, webp, apng, gif, "
+            "ffv1-mkv and png-frames keep transparency; prores and ffv1 are for editing; png-frames writes a folder.",
         ),
         io.String.Input(
             "filename_prefix",
             default="zoetrope/animation",
-            tooltip="Folder and start of the name inside the output folder. %year%, %month%, %day%, %hour%, %minute%, "
-            "%second%, %width% and %height% are filled in.",
+            tooltip="Folder and start of the name inside the output folder. %date:yyyy-MM-dd%, %Node.widget% (a node's "
+            "title and one of its widgets), %year%, %month%, %day%, %hour%, %minute%, %second%, %width% and %height% are "
+            "filled in.",
         ),
     ]
 
@@ -32,13 +38,16 @@ def format_inputs() -> list[io.Input]:
 def audio_input() -> io.Input:
     """``audio``, of every node that writes a video."""
     return io.Audio.Input(
-        "audio", optional=True, tooltip="Sound, cut or padded with silence to the clip. Only mp4 can hold it."
+        "audio",
+        optional=True,
+        tooltip="Sound, cut or padded with silence to the clip. mp4, webm, mov and mkv can hold it.",
     )
 
 
 def quality_input() -> io.Input:
     """``quality``, of every node that writes a video."""
-    return io.Int.Input("quality", default=-1, min=-1, max=256, optional=True, tooltip=QUALITY_TOOLTIP)
+    tooltip = "-1 uses the format's default. " + " ".join(_quality(row) for row in FORMATS.values())
+    return io.Int.Input("quality", default=-1, min=-1, max=256, optional=True, tooltip=tooltip)
 
 
 def saving_inputs() -> list[io.Input]:
@@ -54,7 +63,8 @@ def saving_inputs() -> list[io.Input]:
             "save_workflow",
             default=True,
             optional=True,
-            tooltip="Embed the workflow, so that dropping the file on the canvas opens it (not in gif).",
+            tooltip="Embed the workflow. Dropping the file on the canvas opens it (mp4, webm, mov, webp and png; gif and "
+            "mkv hold it, but ComfyUI does not read it there).",
         ),
     ]
 
@@ -108,7 +118,8 @@ class CombineVideo(io.ComfyNode):
                 min=0,
                 max=65535,
                 optional=True,
-                tooltip="The loop field of gif and webp; 0 plays for ever. In mp4 the player decides and this is ignored.",
+                tooltip="gif, webp and apng: how often players repeat it, 0 for ever. Other formats: the clip is written "
+                "this many times more.",
             ),
             io.Boolean.Input(
                 "pingpong",
@@ -117,7 +128,14 @@ class CombineVideo(io.ComfyNode):
                 tooltip="Play forward, then backward, without showing the first and the last frame twice.",
             ),
             quality_input(),
-            io.Combo.Input("bit_depth", options=["8"], default="8", optional=True, tooltip="Bits of each colour."),
+            io.Combo.Input(
+                "bit_depth",
+                options=["8", "10"],
+                default="8",
+                optional=True,
+                tooltip=f"Bits of each colour. 10 shows no bands in soft gradients; for {WITH_DEPTH}. prores-mov always has "
+                "10; png files store 16 instead of 10.",
+            ),
             *saving_inputs(),
         ]
 
@@ -138,12 +156,20 @@ class CombineVideo(io.ComfyNode):
         save_output: bool = True,
         save_workflow: bool = True,
     ) -> io.NodeOutput:
-        settings = video.VideoSettings(frame_rate, format, filename_prefix, loop_count, pingpong, quality, save_output)
+        prefix = places.filled_prefix(filename_prefix, cls.hidden.prompt, cls.hidden.extra_pnginfo)
+        settings = video.VideoSettings(
+            frame_rate, format, prefix, loop_count, pingpong, quality, int(bit_depth), save_output
+        )
         settings.check()
-        source = video.frame_source(images, samples, vae)
+        source = sources.frame_source(images, samples, vae)
         metadata = video.embedded_workflow(save_workflow, cls.hidden.prompt, cls.hidden.extra_pnginfo)
         saved = video.save_video(source, settings, audio, metadata)
         return io.NodeOutput(saved.video_output(), ui=saved.ui())
+
+    @classmethod
+    def validate_inputs(cls, format: str) -> bool | str:
+        """Say why a format of a shared workflow is missing here; ComfyUI would only list the others."""
+        return formats.problem(format) or True
 
 
 NODES: list[type[io.ComfyNode]] = [CombineVideo]

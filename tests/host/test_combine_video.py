@@ -3,82 +3,24 @@
 Shapes: F = frames, C = channels, T = time axis of video latents, H = height, W = width.
 """
 
-import asyncio
 import json
 import types
 
-import comfy.sd
-import execution
 import numpy as np
 import pytest
 import torch
 from comfy import model_management
 from comfy.cli_args import args
 from comfy.ldm.modules.temporal_ae import VideoDecoder
-from comfy.taesd.taehv import TAEHV
 from comfy.taesd.taesd import TAESD
-from comfy_api.latest import InputImpl, io
+from comfy_api.latest import InputImpl
 
 from clips import chart, decode, exif_texts, left_behind, mp4_tags, running_children, webp_chunks
-from zoetrope.host import video
+from combine import PROMPT, WORKFLOW, RecordingVAE, combine, image_vae, images, latents, saved_file, video_vae
+from zoetrope.host import sources, video
 from zoetrope.nodes.video import NODES, CombineVideo
 
-PROMPT = {"7": {"class_type": "ZoetropeCombineVideo", "inputs": {"text": "=;#\\\n\u65e5"}}}
-WORKFLOW = {"nodes": [{"id": 7, "type": "ZoetropeCombineVideo"}], "version": 0.4}
-REQUIRED = {"frame_rate": 8.0, "format": "h264-mp4", "filename_prefix": "zoetrope/animation"}
 pytestmark = pytest.mark.usefixtures("folders")
-
-
-class RecordingVAE(comfy.sd.VAE):
-    """A real VAE that notes how many frames each call decodes."""
-
-    def __init__(self, network, seed=0):
-        generator = torch.Generator().manual_seed(seed)
-        weights = {key: torch.randn(w.shape, generator=generator) * 0.05 for key, w in network.state_dict().items()}
-        super().__init__(sd=weights)
-        self.calls = []
-
-    def decode(self, samples_in, *more, **options):
-        self.calls.append(len(samples_in))
-        return super().decode(samples_in, *more, **options)
-
-
-def image_vae():
-    return RecordingVAE(TAESD(latent_channels=4))
-
-
-def video_vae():
-    return RecordingVAE(TAEHV(latent_channels=16))
-
-
-def latents(frames, channels=4, size=4):
-    return {"samples": torch.randn(frames, channels, size, size, generator=torch.Generator().manual_seed(frames))}
-
-
-def images(frames, height=48, width=64):
-    return torch.from_numpy(chart(frames, height, width)).float() / 255
-
-
-def combine(**inputs):
-    """Run the node as ComfyUI's executor does; optional inputs that are left out stay left out."""
-    given = {**REQUIRED, **inputs}
-    hidden = {io.Hidden.prompt: PROMPT, io.Hidden.extra_pnginfo: {"workflow": WORKFLOW}}
-    v3_data = {
-        "hidden_inputs": hidden,
-        "dynamic_paths": {},
-        "dynamic_paths_default_value": {},
-        "create_dynamic_tuple": False,
-    }
-    boxed = {key: [value] for key, value in given.items()}
-    with torch.inference_mode():
-        call = execution.get_output_data("prompt id", "7", CombineVideo, boxed, v3_data=v3_data)
-        outputs, ui, *_ = asyncio.run(call)
-    return outputs[0][0], ui
-
-
-def saved_file(folders, ui):
-    entry = ui["video"][0]
-    return folders / entry["type"] / entry["subfolder"] / entry["filename"]
 
 
 def test_images_become_an_mp4(folders):
@@ -94,6 +36,10 @@ def test_images_become_an_mp4(folders):
             "width": 64,
             "height": 48,
             "codec": "h264",
+            "pixel_format": "yuv420p",
+            "bit_depth": 8,
+            "alpha": False,
+            "audio": False,
             "duration": 17 / 8,
             "format": "video/mp4",
         }
@@ -102,15 +48,6 @@ def test_images_become_an_mp4(folders):
     assert np.abs(frames.astype(float) - chart(17)).mean() <= 2.0
     assert isinstance(output, InputImpl.VideoFromFile)
     assert left_behind(folders) == ["output", "output/zoetrope", "output/zoetrope/animation_00001_.mp4", "temp"]
-
-
-@pytest.mark.parametrize(("format", "animated", "mime"), [("gif", False, "image/gif"), ("webp", True, "image/webp")])
-def test_pictures_that_move(folders, format, animated, mime):
-    _, ui = combine(images=images(5), format=format)
-    assert ui["images"][0]["filename"] == f"animation_00001_.{format}"
-    assert ui["animated"] == [animated]
-    assert (ui["video"][0]["format"], ui["video"][0]["codec"]) == (mime, format)
-    assert len(decode(saved_file(folders, ui))[0]) == 5
 
 
 def test_ui_survives_the_executor_and_json_and_shows_no_folder(folders):
@@ -136,7 +73,8 @@ def test_latents_are_decoded_a_few_at_a_time_whatever_their_number(folders, ping
     _, ui = combine(samples=samples, vae=vae, pingpong=pingpong, quality=1)
     assert max(vae.calls) <= 8
     order = [*range(37), *range(35, 0, -1)] if pingpong else [*range(37)]
-    assert sum(vae.calls) == len(order) == ui["video"][0]["frames"]
+    assert sum(vae.calls) == 37  # what is shown again comes from disk
+    assert ui["video"][0]["frames"] == len(order)
     # 4:2:0 blurs the colours of such noise but keeps its brightness, which tells which frame is which.
     found = decode(saved_file(folders, ui))[0].astype(float).mean(axis=-1)
     expected = (whole * 255).numpy().mean(axis=-1)
@@ -258,6 +196,10 @@ def test_input_order_is_the_contract():
         ({"images": images(1), "frame_rate": 0.0}, "A frame rate of 0.0 cannot be written"),
         ({"images": images(1), "frame_rate": 60.0, "format": "gif"}, "gif plays at most 50 frames a second"),
         ({"images": images(1), "format": "avi"}, "There is no video format 'avi'"),
+        (
+            {"images": images(1), "format": "gif", "bit_depth": "10"},
+            "gif has 8 bits a colour, not 10: set bit_depth to 8",
+        ),
     ],
 )
 def test_wrong_inputs_are_one_sentence_and_no_file(folders, inputs, sentence):
@@ -323,7 +265,7 @@ def test_an_interrupt_is_noticed_between_chunks_of_images(folders):
 
     settings = video.VideoSettings(8.0, "h264-mp4", "clip")
     with pytest.raises(model_management.InterruptProcessingException):
-        video.save_video(video.FrameSource(64, at), settings)
+        video.save_video(sources.FrameSource(64, at), settings)
     assert len(asked) == 3
     assert left_behind(folders) == ["output", "temp"]
 
@@ -334,11 +276,11 @@ def test_two_runs_at_once_write_two_files(folders):
 
     def at(numbers):
         if numbers[0] == 8:
-            inner = video.FrameSource(1, lambda _: images(1))
+            inner = sources.FrameSource(1, lambda _: images(1))
             names.append(video.save_video(inner, settings).path.name)
         return images(len(numbers))
 
     settings = video.VideoSettings(8.0, "h264-mp4", "clip")
-    names.append(video.save_video(video.FrameSource(16, at), settings).path.name)
+    names.append(video.save_video(sources.FrameSource(16, at), settings).path.name)
     assert names == ["clip_00002_.mp4", "clip_00001_.mp4"]
     assert left_behind(folders / "output") == ["clip_00001_.mp4", "clip_00002_.mp4"]

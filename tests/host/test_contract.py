@@ -11,7 +11,17 @@ import pytest
 from pack import ROOT
 
 GOLDEN = ROOT / "tests" / "golden" / "nodes.json"
-FILE_INPUTS = {"motion_model", "motion_lora", "adapter", "camera_ctrl", "pose_file", "lora", "sparsectrl"}
+FILE_INPUTS = {
+    "motion_model",
+    "motion_lora",
+    "adapter",
+    "camera_ctrl",
+    "pose_file",
+    "lora",
+    "sparsectrl",
+    "video",
+    "folder",
+}
 HOSTS_CHOICES = {"sampler_name", "scheduler"}  # of which each version of ComfyUI has its own
 
 
@@ -40,7 +50,8 @@ def contract(node) -> dict:
         if getattr(widget, "default", None) is not None:
             row["default"] = widget.default
         if getattr(socket, "options", None) and socket.id not in FILE_INPUTS | HOSTS_CHOICES:
-            row["options"] = list(socket.options)
+            # Formats of a GPU encoder are offered where it opens.
+            row["options"] = [option for option in socket.options if not option.startswith("nvenc-")]
         inputs.append(row)
     return {"inputs": inputs, "outputs": [socket.get_io_type() for socket in schema.outputs]}
 
