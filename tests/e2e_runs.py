@@ -21,7 +21,7 @@ PROMPTS = sorted(path for path in API.glob("*.json") if path.stem not in NOT_RUN
 # These sample, decode and write in one node; no latents come out of them.
 STREAMED = {"endless", "long_video_to_video"}
 WRITERS = ("ZoetropeCombineVideo", "ZoetropeSampleEndless", "ZoetropeSampleVideo")
-SIZE = 64
+SIZE = 48
 
 
 def small(name: str, steps: int = 2, seed: int | None = None) -> Prompt:
@@ -80,12 +80,28 @@ def decode(data: bytes, name: str) -> np.ndarray:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 
 
+def film(client: Client, file: dict) -> np.ndarray:
+    """Frames that a run has written, (frames, height, width, 3) bytes."""
+    if file["format"] != "image/png":
+        return decode(client.view(file), file["filename"])
+    names = [f"frame_{number:05}.png" for number in range(1, file["frames"] + 1)]
+    return np.concatenate([decode(client.view({**file, "filename": name}), name) for name in names])
+
+
 def embedded_prompt(data: bytes) -> Prompt:
     """The prompt that an mp4 carries."""
     import av
 
     with av.open(io.BytesIO(data)) as container:
         return json.loads(container.metadata["prompt"])
+
+
+def bare(prompt):
+    """Class types and inputs, less titles and the frontend's own preview widgets."""
+    return {
+        key: {"type": node["class_type"], **{k: v for k, v in node["inputs"].items() if "preview" not in k}}
+        for key, node in prompt.items()
+    }
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> float:

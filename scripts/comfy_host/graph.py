@@ -61,8 +61,10 @@ FRAMES = {
     "ZoetropeSampleVideo": "max_frames",
     "ZoetropePromptSchedule": "frames",
     "ZoetropePreviewSchedule": "frames",
+    "ZoetropeLoadVideo": "max_frames",
+    "ZoetropeLoadFrames": "max_frames",
 }
-SIZED = ("EmptyLatentImage", "ImageScale", "ZoetropeSampleEndless", "ZoetropeSampleVideo")
+SIZED = ("EmptyLatentImage", "ImageScale", "ZoetropeLoadVideo", "ZoetropeSampleEndless", "ZoetropeSampleVideo")
 WIDTH: dict[str, str] = dict.fromkeys(SIZED, "width")
 HEIGHT: dict[str, str] = dict.fromkeys(SIZED, "height")
 

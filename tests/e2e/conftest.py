@@ -28,6 +28,7 @@ FILES = {
 }
 FOLDERS = ("checkpoints", "animatediff_models", "animatediff_motion_lora", "controlnet", "loras")
 VIDEO = "zoetrope_example.mp4"
+FRAMES = "zoetrope_example_frames"
 
 
 def pytest_ignore_collect(collection_path, config):
@@ -68,6 +69,19 @@ def write_video(path: Path, frames: int = e2e_models.VIDEO_FRAMES, size: int = 9
         container.mux(sound.encode(None))
 
 
+def write_frames(folder: Path, frames: int = e2e_models.VIDEO_FRAMES, size: int = 96) -> None:
+    """A bright disc that crosses a gradient, one picture a frame, with names that only sort by number."""
+    import numpy as np
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    y, x = np.mgrid[:size, :size] / size
+    for number in range(frames):
+        disc = (np.hypot(x - 0.2 - number * 0.03, y - 0.5) < 0.2)[..., None]
+        picture = np.where(disc, [250, 230, 120], np.stack((40 + 60 * y, 60 + 80 * x, 120 - 40 * y), axis=-1))
+        Image.fromarray(picture.astype(np.uint8)).save(folder / f"{number}.png")
+
+
 @pytest.fixture(scope="session")
 def base(tmp_path_factory) -> Path:
     """A base directory of its own: nothing of the developer's ComfyUI is read or written."""
@@ -75,6 +89,7 @@ def base(tmp_path_factory) -> Path:
     link_pack(ROOT, folder / "custom_nodes")
     write_video(folder / "input" / VIDEO)
     e2e_models.write_picture(folder / "input")
+    write_frames(folder / "input" / FRAMES)
     return folder
 
 

@@ -25,7 +25,7 @@ def made(request, running):
 def test_video_holds_the_sampled_frames_in_order(made):
     client, prompt, outputs = made
     file = runs.video_file(prompt, outputs)
-    video, frames = runs.decode(client.view(file), file["filename"]), runs.pictures(client, outputs)
+    video, frames = runs.film(client, file), runs.pictures(client, outputs)
     assert video.shape == frames.shape
     apart = np.array([[runs.difference(a, b) for b in frames] for a in video])
     assert apart.diagonal().max() < LOSSY

@@ -99,10 +99,28 @@ class Frontend:
         self.page.evaluate(DROP, [base64.b64encode(data).decode(), name, kind])
 
 
-@pytest.fixture
-def frontend(browser, client):
+def new_tab(browser, url):
+    """An editor in a tab of its own, as long as it is used."""
     page = browser.new_page(viewport={"width": 1600, "height": 1000})
-    editor = Frontend(page, client)
+    editor = Frontend(page, Client(url))
     editor.open()
     yield editor
     page.close()
+
+
+@pytest.fixture
+def frontend(browser, running):
+    yield from new_tab(browser, running.url)
+
+
+@pytest.fixture(scope="module")
+def shared_tab(browser, running):
+    yield from new_tab(browser, running.url)
+
+
+@pytest.fixture
+def emptied(shared_tab):
+    """One tab for many tests, which starts without a graph: opening the editor anew takes longer than a template."""
+    shared_tab.page.evaluate("() => app.graph.clear()")
+    assert shared_tab.prompt() == {}
+    return shared_tab

@@ -3,20 +3,12 @@
 import e2e_runs as runs
 import pytest
 
-NAMES = [path.stem for path in runs.PROMPTS]
+NAMES = sorted(path.stem for path in runs.API.glob("*.json"))
 TYPES = {".mp4": "video/mp4", ".webp": "image/webp"}
 PLAYS = (
-    "() => [...document.querySelectorAll('video')].some((v) => v.videoWidth === 64 && v.currentTime > 0 && !v.error)"
+    "() => [...document.querySelectorAll('video')].some((v) => v.videoWidth === 32 && v.currentTime > 0 && !v.error)"
 )
-SHOWN = "() => [...document.querySelectorAll('img')].some((i) => i.src.includes('/view') && i.naturalWidth === 64)"
-
-
-def bare(prompt):
-    """Class types and inputs, less titles and the frontend's own preview widget."""
-    return {
-        key: {"type": node["class_type"], **{k: v for k, v in node["inputs"].items() if k != "video-preview"}}
-        for key, node in prompt.items()
-    }
+SHOWN = "() => [...document.querySelectorAll('img')].some((i) => i.src.includes('/view') && i.naturalWidth === 32)"
 
 
 def see_video(page):
@@ -30,16 +22,16 @@ def see_animation(page):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_template_opens_and_says_the_same_as_the_api_prompt(frontend, name):
-    frontend.open_template(name)
-    frontend.picture(f"graph_{name}")
-    assert bare(frontend.prompt()) == bare(runs.graph.load_prompt(runs.API / f"{name}.json"))
+def test_template_opens_and_says_the_same_as_the_api_prompt(emptied, name):
+    emptied.open_template(name)
+    emptied.picture(f"graph_{name}")
+    assert runs.bare(emptied.prompt()) == runs.bare(runs.graph.load_prompt(runs.API / f"{name}.json"))
 
 
 @pytest.mark.parametrize(("name", "see_preview"), [("text_to_video", see_video), ("long_loop", see_animation)])
 def test_run_preview_and_drop_back(frontend, name, see_preview):
     frontend.open_template(name)
-    frontend.shrink(width=64, height=64, steps=1)
+    frontend.shrink(width=32, height=32, steps=1)
     sent = frontend.prompt()
     entry = frontend.run()
     assert entry["status"]["status_str"] == "success"
@@ -55,4 +47,4 @@ def test_run_preview_and_drop_back(frontend, name, see_preview):
     frontend.page.wait_for_function("() => app.graph.nodes.length > 0", timeout=60_000)
     frontend.page.wait_for_timeout(1000)  # for the picture: the tab fades in
     frontend.picture(f"dropped_{name}")
-    assert bare(frontend.prompt()) == bare(sent)
+    assert runs.bare(frontend.prompt()) == runs.bare(sent)
