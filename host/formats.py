@@ -58,8 +58,14 @@ def find(name: str) -> VideoFormat:
     return offered().find(name)
 
 
-def problem(name: str) -> str | None:
-    """Why a name cannot be chosen, or None."""
+def problem(name: str | None) -> str | None:
+    """Why a name cannot be chosen, or None.
+
+    Args:
+        name: None while it comes from another node, which has not run.
+    """
+    if name is None:
+        return None
     try:
         find(name)
     except ValueError as error:

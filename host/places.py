@@ -61,12 +61,18 @@ def claimed(
         is_folder: the place is a folder.
 
     Raises:
-        ValueError: the prefix is no name inside the folder.
+        ValueError: the prefix is no name inside the folder, or the system makes no file there.
     """
     root = folder_paths.get_output_directory() if save else str(temporary_folder())
-    folder, stem, counter, subfolder, _ = folder_paths.get_save_image_path(clean_prefix(prefix), root, *size)
-    os.makedirs(folder, exist_ok=True)
-    path = reserve(Path(folder), stem, counter, "" if is_folder else extension)
+    try:
+        folder, stem, counter, subfolder, _ = folder_paths.get_save_image_path(clean_prefix(prefix), root, *size)
+        os.makedirs(folder, exist_ok=True)
+        path = reserve(Path(folder), stem, counter, "" if is_folder else extension)
+    except OSError as error:
+        raise ValueError(
+            f"No file can be made at filename_prefix {prefix!r} ({error.strerror}): choose another name, or a folder that "
+            "lets ComfyUI write."
+        ) from error
     try:
         yield Place(path, subfolder, "output" if save else "temp", extension if is_folder else "")
     finally:

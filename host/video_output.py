@@ -20,7 +20,7 @@ from comfy_api.latest import Input, InputImpl, Types
 from ..video.encoder import VideoEncoder
 from ..video.format_table import FORMATS
 from ..video.formats import VideoFormat
-from ..video.frames import to_uint8
+from ..video.frames import to_pixels
 from ..video.pictures import picture_names, read_picture
 from ..video.reader import open_frames
 from .places import temporary_folder
@@ -37,7 +37,48 @@ def video_output(path: Path, format: VideoFormat, frames: int, frame_rate: Fract
     """
     if format.is_folder or format.codec == "webp":
         return PictureVideo(path, range(frames), frame_rate)
-    return InputImpl.VideoFromFile(str(path))
+    return FilmVideo(path, format, frames, frame_rate)
+
+
+class FilmVideo(InputImpl.VideoFromFile):
+    """A film that core reads. What we know of it is not asked from containers, of which many do not say it.
+
+    Args:
+        path: the film.
+        format: its format.
+        frames: how many.
+        frame_rate: frames a second.
+    """
+
+    def __init__(self, path: Path, format: VideoFormat, frames: int, frame_rate: Fraction):
+        super().__init__(str(path))
+        self._copied = format.muxer in ("mp4", "webm")
+        self._frames, self._frame_rate = frames, frame_rate
+
+    def save_to(
+        self,
+        path: str | io.BytesIO,
+        format: Any = Types.VideoContainer.AUTO,
+        codec: Any = Types.VideoCodec.AUTO,
+        *more: Any,
+        **others: Any,
+    ) -> None:
+        """As core does, but "auto" makes H.264 of codecs that an mp4 cannot hold or that nothing plays in it."""
+        if codec == Types.VideoCodec.AUTO and not self._copied:
+            codec = Types.VideoCodec.H264
+        super().save_to(path, format, codec, *more, **others)
+
+    def get_frame_count(self) -> int:
+        """How many frames there are."""
+        return self._frames
+
+    def get_frame_rate(self) -> Fraction:
+        """Frames a second."""
+        return self._frame_rate
+
+    def get_duration(self) -> float:
+        """Seconds."""
+        return float(self._frames / self._frame_rate)
 
 
 @dataclass(frozen=True)
@@ -75,6 +116,7 @@ class PictureVideo(Input.Video):
         **_later: Any,
     ) -> None:
         """Write an H.264 mp4, which is all that core writes; the arguments are core's."""
+        bits = 10 if (bit_depth or 8) > 8 else 8
         tags = {key: value if isinstance(value, str) else json.dumps(value) for key, value in (metadata or {}).items()}
         with tempfile.TemporaryDirectory(prefix="zoetrope-", dir=temporary_folder()) as work:
             written = Path(work) / "video.mp4" if isinstance(path, io.BytesIO) else Path(path)
@@ -84,13 +126,14 @@ class PictureVideo(Input.Video):
                 self.frame_rate,
                 FORMATS["h264-mp4"],
                 quality=-1 if crf is None else max(1, round(crf)),
+                bits=bits,
                 metadata=tags,
                 work_dir=Path(work),
                 check=model_management.throw_exception_if_processing_interrupted,
             )
             with encoder:
                 for picture in self._pictures():
-                    encoder.write(to_uint8(picture[None]))
+                    encoder.write(to_pixels(picture[None], bits, alpha=False))
             if isinstance(path, io.BytesIO):
                 with written.open("rb") as file:
                     shutil.copyfileobj(file, path)

@@ -177,7 +177,7 @@ class SampleEndless(io.ComfyNode):
         return written(source, file, audio, metadata)
 
     @classmethod
-    def validate_inputs(cls, format: str) -> bool | str:
+    def validate_inputs(cls, format: str | None) -> bool | str:
         """Say why a format of a shared workflow is missing here; ComfyUI would only list the others."""
         return formats.problem(format) or True
 
@@ -290,7 +290,7 @@ class SampleVideo(io.ComfyNode):
         return written(source, file, audio, metadata)
 
     @classmethod
-    def validate_inputs(cls, format: str) -> bool | str:
+    def validate_inputs(cls, format: str | None) -> bool | str:
         """Say why a format of a shared workflow is missing here; ComfyUI would only list the others."""
         return formats.problem(format) or True
 

@@ -167,7 +167,7 @@ class CombineVideo(io.ComfyNode):
         return io.NodeOutput(saved.video_output(), ui=saved.ui())
 
     @classmethod
-    def validate_inputs(cls, format: str) -> bool | str:
+    def validate_inputs(cls, format: str | None) -> bool | str:
         """Say why a format of a shared workflow is missing here; ComfyUI would only list the others."""
         return formats.problem(format) or True
 

@@ -88,6 +88,7 @@ def _single_pass(clip: Clip) -> list[str]:
         inputs += ["-f", "f32le", "-ar", sample_rate, "-ac", str(channels), "-i", _file(clip.work / SOUND)]
         kept = channels if channels in WHOLE_LAYOUTS else 2
         sound = ["-map", f"{next_input}:a", "-ac", str(kept)]
+        sound += ["-af", f"apad=pad_len={clip.sound.silence}"] if clip.sound.silence else []
         next_input += 1
     if clip.has_metadata:
         inputs += ["-f", "ffmetadata", "-i", _file(clip.work / METADATA)]

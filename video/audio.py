@@ -14,10 +14,17 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Sound:
-    """Samples (T, C), float32 in -1..1, and how many a second."""
+    """What a clip sounds like.
+
+    Attributes:
+        samples: (T, C), float32 in -1..1.
+        sample_rate: samples a second.
+        silence: samples that follow, which are never held.
+    """
 
     samples: NDArray[np.float32]
     sample_rate: int
+    silence: int = 0
 
     @property
     def channels(self) -> int:
@@ -25,11 +32,11 @@ class Sound:
 
     def write_raw(self, path: Path) -> None:
         """Write interleaved 32-bit floats, ffmpeg's f32le."""
-        self.samples.astype("<f4").tofile(path)
+        path.write_bytes(memoryview(np.ascontiguousarray(self.samples, "<f4")).cast("B"))
 
 
 def fit_sound(waveform: torch.Tensor, sample_rate: int, seconds: Fraction) -> Sound | None:
-    """Cut sound to a length, or pad it with silence.
+    """Cut sound to a length, or let silence follow it.
 
     Args:
         waveform: (B, C, T) float in -1..1; the first of the batch is used.
@@ -37,7 +44,7 @@ def fit_sound(waveform: torch.Tensor, sample_rate: int, seconds: Fraction) -> So
         seconds: length of the clip.
 
     Returns:
-        The sound, or None when there is nothing to hear (no batch, channel or sample).
+        The sound, or None when there is nothing to hear (no batch, channel or sample, or a clip shorter than a sample).
 
     Raises:
         ValueError: the shape or the rate makes no sense.
@@ -47,9 +54,8 @@ def fit_sound(waveform: torch.Tensor, sample_rate: int, seconds: Fraction) -> So
             f"Audio of shape {tuple(waveform.shape)} at {sample_rate} Hz cannot be used: "
             "give (batch, channels, samples) and a rate above 0."
         )
-    if waveform.numel() == 0:
-        return None
     wanted = round(seconds * sample_rate)
+    if waveform.numel() == 0 or wanted == 0:
+        return None
     cut = waveform[0, :, :wanted].detach().to("cpu", torch.float32).nan_to_num(0.0, 1.0, -1.0)
-    padded = torch.nn.functional.pad(cut, (0, wanted - cut.shape[1]))
-    return Sound(np.ascontiguousarray(padded.numpy().T), sample_rate)
+    return Sound(np.ascontiguousarray(cut.numpy().T), sample_rate, wanted - cut.shape[1])

@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 
 from .formats import Pixels
 
-# Where the colour of a pair of pixels lies: at the left one, as H.264, H.265, AV1 and VP9 have it when they say nothing
-# (ITU-T H.264, annex E, chroma_sample_loc_type 0). The scaler's own default is half a pixel to the right.
-LEFT = "out_h_chr_pos=0:out_v_chr_pos=128"
 SCALER = "flags=bicubic+accurate_rnd+full_chroma_int"
 BT709 = "color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
 TAGS = ("-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709", "-color_range", "tv")
@@ -62,21 +59,33 @@ def raw_frames(frames: NDArray[Any], pixels: Pixels) -> NDArray[Any]:
     return planes
 
 
+def siting(pixels: Pixels) -> str:
+    """Where the colour of a pair of pixels lies: at the left one, as film codecs have it when they say nothing.
+
+    The scaler's own default is half a pixel to the right. Only directions in which pixels share their colour are named:
+    scalers before ffmpeg 7.1 would move the colour of the others.
+
+    Source: ITU-T H.264, annex E, chroma_sample_loc_type 0.
+    """
+    wide, high = pixels.steps
+    return ":out_h_chr_pos=0" * (wide == 2) + ":out_v_chr_pos=128" * (high == 2)
+
+
 def conversion(pixels: Pixels) -> str:
     """The ffmpeg filters from ``raw_format`` to a pixel format: BT.709, limited range, where a matrix is needed."""
     if pixels.is_rgb:
         return f"format={pixels.name}"
     tagged = f"setparams={BT709}"
     if pixels.bits > 8:
-        return f"{tagged},scale=in_range=tv:out_range=tv:{LEFT}:{SCALER},format={pixels.name},{tagged}"
-    return f"scale=out_color_matrix=bt709:out_range=tv:{LEFT}:{SCALER},format={pixels.name},{tagged}"
+        return f"{tagged},scale=in_range=tv:out_range=tv{siting(pixels)}:{SCALER},format={pixels.name},{tagged}"
+    return f"scale=out_color_matrix=bt709:out_range=tv{siting(pixels)}:{SCALER},format={pixels.name},{tagged}"
 
 
 def small_film(pixels: Pixels, width: int, height: int) -> str:
     """The filters from ``raw_format`` to an 8-bit film of another size."""
     plain = Pixels("yuv420p")
     if pixels.bits > 8 and not pixels.is_rgb:
-        size = f"{width}:{height}:in_range=tv:out_range=tv:{LEFT}"
+        size = f"{width}:{height}:in_range=tv:out_range=tv{siting(plain)}"
         return f"setparams={BT709},scale={size}:{SCALER},format={plain.name},setparams={BT709}"
     return f"scale={width}:{height}:{SCALER},format=rgb24,{conversion(plain)}"
 

@@ -5,8 +5,8 @@ Shapes: F = frames, H = height, W = width, C = channels (3 RGB, 4 RGB + alpha).
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +40,21 @@ class VideoEncoder:
     Memory does not grow with the clip: a thread feeds ffmpeg through a pipe, and ``write`` waits while that thread is
     two pieces behind. The file is written beside its place as ``<name>.part`` and renamed when whole; after an error or
     an interrupt the process is gone and so is everything it wrote.
+
+    Args:
+        path: finished file, or folder where the format is one file a frame.
+        size: (width, height) of the frames, pixels.
+        frame_rate: frames a second.
+        format: row of the format table; its first encoder is used.
+        quality: the format's number, -1 for its default.
+        loop_count: loop field of the container, 0 for ever, where it has one.
+        metadata: keys and JSON texts to embed.
+        sound: already as long as the clip; left out where the format has no sound.
+        work_dir: existing folder for temporary files, the system's by default.
+        check: called while waiting for ffmpeg; it may raise to abandon the clip.
+        bits: of each colour, wanted.
+        alpha: whether the frames have transparency, which is kept where the format can.
+        proxy: H.264 file of the same clip to write too, which a browser can play.
     """
 
     def __init__(
@@ -59,21 +74,6 @@ class VideoEncoder:
         proxy: Path | None = None,
     ):
         """Describe the clip; nothing is started or created before ``with``.
-
-        Args:
-            path: finished file, or folder where the format is one file a frame.
-            size: (width, height) of the frames, pixels.
-            frame_rate: frames a second.
-            format: row of the format table.
-            quality: the format's number, -1 for its default.
-            loop_count: loop field of the container, 0 for ever, where it has one.
-            metadata: keys and JSON texts to embed.
-            sound: already as long as the clip; left out where the format has no sound.
-            work_dir: existing folder for temporary files, the system's by default.
-            check: called while waiting for ffmpeg; it may raise to abandon the clip.
-            bits: of each colour, wanted.
-            alpha: whether the frames have transparency, which is kept where the format can.
-            proxy: H.264 file of the same clip to write too, which a browser can play.
 
         Raises:
             ValueError: the format cannot do what is asked.
@@ -100,8 +100,9 @@ class VideoEncoder:
         with ExitStack() as undo:
             for part in self._files:
                 undo.callback(remove, part)
-            work = tempfile.TemporaryDirectory(prefix="zoetrope-", dir=self._work_dir, ignore_cleanup_errors=True)
-            first, *self._later_passes = passes(self._prepare(Path(undo.enter_context(work))))
+            with self._one_sentence():
+                work = tempfile.TemporaryDirectory(prefix="zoetrope-", dir=self._work_dir, ignore_cleanup_errors=True)
+                first, *self._later_passes = passes(self._prepare(Path(undo.enter_context(work))))
             self._process = FfmpegProcess(first, self.path.name, piped=True)
             undo.callback(lambda: self._process.kill())
             self._pump = Pump(self._process.write, self._check)
@@ -144,7 +145,7 @@ class VideoEncoder:
             self._sound.write_raw(work / SOUND)
         target, *proxy = (part.resolve() for part in self._files)
         if self.format.is_folder:
-            self._make_folder(target)
+            target.mkdir(exist_ok=True)
         width, height = self.stored_size
         return Clip(
             target=target,
@@ -166,11 +167,16 @@ class VideoEncoder:
         self._process.kill()
         self._pump.abandon()
 
-    def _make_folder(self, target: Path) -> None:
+    @contextmanager
+    def _one_sentence(self) -> Iterator[None]:
+        """A full disk, a missing folder or a file that another program holds, while we write and not ffmpeg."""
         try:
-            target.mkdir(exist_ok=True)
+            yield
         except OSError as error:
-            raise VideoError(f"The folder {self.path.name} could not be made: {error.strerror}.") from error
+            raise VideoError(
+                f"{self.path.name} could not be written ({error.strerror or error}): free some space, or see whether its "
+                "folder exists and lets ComfyUI write."
+            ) from error
 
     def _finish(self) -> None:
         if self.frames == 0:
@@ -180,6 +186,10 @@ class VideoEncoder:
         for arguments in self._later_passes:
             self._process = FfmpegProcess(arguments, self.path.name, piped=False)
             self._process.finish(self._check)
+        with self._one_sentence():
+            self._take_its_place()
+
+    def _take_its_place(self) -> None:
         part = part_path(self.path)
         if self.format.codec == "webp" and self.pixels.alpha:
             overwrite_frames(part)

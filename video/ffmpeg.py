@@ -1,6 +1,7 @@
 """One ffmpeg process: found, started without a shell, drained, and never left behind."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -16,7 +17,9 @@ COMMON = ("-hide_banner", "-loglevel", "error", "-nostdin", "-y")
 POLL_SECONDS = 0.1
 LAST_WORDS_SECONDS = 1.0
 FIRST_LINES = 2
+ORIGIN = re.compile(r"^(?:\[[^\]]*\] *)+")  # "[libx264 @ 0x55d0] ", an address that helps nobody
 CHATTER = "Svt["  # SVT-AV1 introduces itself on stderr whatever the log level
+LONGEST_LINE = 300
 CURE = "run 'pip install imageio-ffmpeg' with ComfyUI's Python, or set IMAGEIO_FFMPEG_EXE to an ffmpeg program"
 
 
@@ -39,9 +42,18 @@ def find_ffmpeg() -> str:
     if imageio_ffmpeg is None:
         raise VideoError(f"ffmpeg is needed to write videos and imageio-ffmpeg is not installed: {CURE}.")
     try:
-        return imageio_ffmpeg.get_ffmpeg_exe()
-    except RuntimeError as error:
-        raise VideoError(f"ffmpeg is needed to write videos and none was found: {CURE}.") from error
+        found = shutil.which(imageio_ffmpeg.get_ffmpeg_exe())  # where its package has no program it says just "ffmpeg"
+    except RuntimeError:
+        found = None
+    if found is None:
+        raise VideoError(f"ffmpeg is needed to write videos and none was found: {CURE}.")
+    return found
+
+
+def said(line: bytes) -> str:
+    """What a line of ffmpeg's stderr says, "" for nothing."""
+    text = ORIGIN.sub("", line.decode("utf-8", "replace").strip()).strip(" .")
+    return "" if text.startswith(CHATTER) else text[:LONGEST_LINE]
 
 
 class FfmpegProcess:
@@ -126,18 +138,16 @@ class FfmpegProcess:
         assert self._process.stderr is not None
         with self._process.stderr as stream:
             for line in stream:
-                text = line.decode("utf-8", "replace").strip()
-                if not text or text.startswith(CHATTER):
-                    continue
-                if len(self._first_lines) < FIRST_LINES:
-                    self._first_lines.append(text[:300])
-                else:
-                    self._last_line = text[:300]
+                text = said(line)
+                if text and len(self._first_lines) < FIRST_LINES:
+                    self._first_lines.append(text)
+                elif text:
+                    self._last_line = text
 
     def _failure(self) -> VideoError:
         with suppress(subprocess.TimeoutExpired):  # it may close its input before it says why
             self._process.wait(LAST_WORDS_SECONDS)
         self.kill()
         lines = [*self._first_lines, self._last_line]
-        said = "; ".join(line for line in lines if line).rstrip(".") or "it gave no reason"
-        return VideoError(f"ffmpeg stopped with code {self._process.returncode} while writing {self._name}: {said}.")
+        reason = "; ".join(line for line in lines if line) or "it gave no reason"
+        return VideoError(f"ffmpeg stopped with code {self._process.returncode} while writing {self._name}: {reason}.")

@@ -73,7 +73,7 @@ class VideoFormat:
         mime: media type.
         muxer: ffmpeg's name of the container; the file has a temporary extension while it is written.
         codec: short name for reports.
-        encoders: the first that this ffmpeg opens is used.
+        encoders: the best first; ``catalogue`` keeps the first that this ffmpeg opens.
         pixels: what can be stored; the first is the plain case.
         container: arguments of the muxer for a loop count.
         quality: range and meaning of the quality number.

@@ -55,7 +55,7 @@ def to_pixels(frames: torch.Tensor, bits: int, alpha: bool) -> NDArray[Any]:
         opaque = frames[..., -1:] if has_alpha(frames) else torch.ones_like(frames[..., :1])
         color = torch.cat([color, opaque], dim=-1)
     most, kind = (255.0, np.uint8) if bits == 8 else (65535.0, np.uint16)
-    scaled = color.to(torch.float32).nan_to_num(0.0, 1.0, 0.0).mul(most).add_(0.5).clamp_(0.0, most)
+    scaled = color.to(torch.float32).nan_to_num(0.0, 1.0, 0.0).mul_(most).add_(0.5).clamp_(0.0, most)
     whole = scaled.to(torch.uint8).cpu().numpy() if bits == 8 else scaled.cpu().numpy().astype(kind)
     return np.ascontiguousarray(whole)
 

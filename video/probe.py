@@ -1,11 +1,10 @@
 """Which encoders this ffmpeg and this machine really open: ffmpeg also lists those whose driver is missing."""
 
-import re
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from .ffmpeg import CURE, VideoError
+from .ffmpeg import CURE, VideoError, said
 
 TIME_LIMIT = 20.0  # seconds; a driver that hangs counts as one that does not open
 AT_ONCE = 4
@@ -21,8 +20,6 @@ ONE_FRAME = (
     "color=size=256x256:rate=8:duration=1",
 )
 NEEDS_HARDWARE = ("_nvenc", "_qsv", "_amf", "_vaapi", "_videotoolbox", "_mf", "_vulkan")
-ORIGIN = re.compile(r"^(?:\[[^\]]*\] *)+")  # "[libx264 @ 0x55d0] ", an address that helps nobody
-CHATTER = "Svt["  # SVT-AV1 introduces itself on stderr whatever the log level
 LONGEST_REASON = 200
 
 
@@ -74,8 +71,5 @@ def _reason(names: Sequence[str], program: str) -> str:
 
 def _first_words(stderr: bytes, code: int) -> str:
     """The first line has the cause; the lines after it only tell what stopped because of it."""
-    for line in stderr.decode("utf-8", "replace").splitlines():
-        said = ORIGIN.sub("", line.strip()).strip(" .")
-        if said and not said.startswith(CHATTER):
-            return said[:LONGEST_REASON]
-    return f"ffmpeg ended with code {code} and gave no reason"
+    first = next(filter(None, map(said, stderr.splitlines())), "")
+    return first[:LONGEST_REASON] or f"ffmpeg ended with code {code} and gave no reason"
