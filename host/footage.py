@@ -8,11 +8,11 @@ from fractions import Fraction
 from itertools import islice
 
 import torch
+from comfy import model_management
 from comfy_api.latest import Input, InputImpl
 
-from ..video.container import VideoFile
 from ..video.frames import to_uint8
-from ..video.reader import Frames, look_through, open_frames
+from ..video.reader import Frames, open_frames
 from ..video.sizes import Pixels, fitted, wanted_size
 from ..video.timemap import Selection, TimeMap
 
@@ -37,8 +37,8 @@ class Footage:
         """
         self.video, self.film = video, None
         if isinstance(video, InputImpl.VideoFromFile):
-            source = video.get_stream_source()
-            self.film = open_frames(source) if isinstance(source, str) else look_through(VideoFile(source))
+            check = model_management.throw_exception_if_processing_interrupted
+            self.film = open_frames(video.get_stream_source(), check)
             self.plan = TimeMap(self.film.timeline, _part_of(video, self.film, max_frames))
             self.count, self._rate, self._own = self.plan.count, self.plan.rate, self.film.size
             return

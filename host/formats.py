@@ -58,21 +58,6 @@ def find(name: str) -> VideoFormat:
     return offered().find(name)
 
 
-def problem(name: str | None) -> str | None:
-    """Why a name cannot be chosen, or None.
-
-    Args:
-        name: None while it comes from another node, which has not run.
-    """
-    if name is None:
-        return None
-    try:
-        find(name)
-    except ValueError as error:
-        return str(error)
-    return None
-
-
 @lru_cache(maxsize=4)
 def _opened(program: str, _changed: int, names: tuple[str, ...]) -> dict[str, str]:
     """What a program opens, asked once for each version of the program: the frontend asks for the choices often.

@@ -5,7 +5,7 @@ import struct
 
 import folder_paths
 
-from ..video.pictures import picture_names
+from ..video.pictures import is_picture
 
 ANIMATIONS = (".gif", ".webp", ".apng", ".mkv")  # beside what the host takes for video; not every system knows .mkv
 DEEPEST = 2  # levels of folders
@@ -16,7 +16,7 @@ def video_names() -> list[str]:
     """Video files and animations at the top of the input folder."""
     root = folder_paths.get_input_directory()
     with os.scandir(root) as entries:
-        files = sorted(entry.name for entry in entries if entry.is_file())
+        files = sorted(e.name for e in entries if e.is_file() and not (e.is_symlink() and not is_inside(e.path, root)))
     videos = set(folder_paths.filter_files_content_types(files, ["video"]))
     return [
         name
@@ -35,7 +35,7 @@ def folder_names() -> list[str]:
         name = os.path.relpath(folder, root).replace(os.sep, "/")
         depth = 0 if name == "." else name.count("/") + 1
         folders[:] = sorted(f for f in folders if not f.startswith(".")) if depth < DEEPEST else []
-        if depth and picture_names(files):
+        if depth and any(map(is_picture, files)):
             found.append(name)
     return sorted(found)
 
@@ -48,11 +48,16 @@ def input_path(name: str) -> str:
     """
     plain, root = folder_paths.annotated_filepath(name)
     root = os.path.realpath(root or folder_paths.get_input_directory())
-    path = os.path.realpath(os.path.join(root, plain.strip()))
+    try:
+        path = os.path.realpath(os.path.join(root, plain.strip()))
+    except ValueError:  # characters that no file system takes
+        path = root
     if not is_inside(path, root) or path == root:
         raise ValueError(f"{name!r} is no name inside the input folder: choose one from the list.")
     if not os.path.exists(path):
-        raise ValueError(f"{name!r} is not in the input folder: upload it, or press R to refresh the list.")
+        raise ValueError(
+            f"{name!r} is not in ComfyUI's input folder: put it there (a file can be uploaded) and press R to see it."
+        )
     return path
 
 

@@ -83,7 +83,7 @@ def load_video(path: str, settings: LoadSettings, vae: Any = None) -> LoadedVide
     """
     settings.selection.check()
     check_fit(settings.fit)
-    film = open_frames(path)
+    film = open_frames(path, model_management.throw_exception_if_processing_interrupted)
     plan = TimeMap(film.timeline, settings.selection)
     size = wanted_size(film.size, settings.width, settings.height, settings.multiple_of)
     store = _store(film, plan, size, vae)
@@ -150,8 +150,6 @@ class FolderSettings:
         Raises:
             ValueError: there are none.
         """
-        if not files:
-            raise ValueError("The folder has no images; choose one that has.")
         if self.every_nth < 1 or self.start < 0 or self.max_frames < 0:
             raise ValueError(
                 f"start {self.start}, every_nth {self.every_nth} and max_frames {self.max_frames} make no sense together: "
@@ -176,7 +174,10 @@ def load_frames(folder: str, settings: FolderSettings) -> tuple[Tensor, Tensor, 
     Raises:
         ValueError: there is none, one cannot be read, or they do not fit into memory.
     """
-    files = settings.chosen(folder_files(folder))
+    files = folder_files(folder)
+    if not files:
+        raise ValueError(f"The folder '{os.path.basename(folder)}' has no images; choose one that has.")
+    files = settings.chosen(files)
     first = read_header(files[0])
     each = Images.frame_bytes(first.size, first.alpha)
     require_memory(len(files), each, 0, first.size, "raise every_nth, or make the images smaller")

@@ -1,5 +1,6 @@
 """Where files go: names inside ComfyUI's output and temporary folders, claimed before anything is written."""
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ import folder_paths
 from ..video.arguments import FRAME_NAME
 from ..video.names import clean_prefix, part_path, remove, reserve
 from ..video.tokens import fill_tokens
+
+log = logging.getLogger("zoetrope")
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,11 @@ def claimed(
 def filled_prefix(prefix: str, prompt: Any, extra_pnginfo: Mapping[str, Any] | None) -> str:
     """Fill in ``%date:...%`` and ``%Node.widget%``; core fills in the rest.
 
+    A token that cannot be filled in stays, and the log says why: a clip that took minutes is not lost over its name.
+
     Args:
         prefix: as the user typed it.
         prompt: the API prompt, or None.
         extra_pnginfo: ComfyUI's, whose "workflow" has the titles, or None.
-
-    Raises:
-        ValueError: no node of that name, or it has no such widget.
     """
-    return fill_tokens(prefix, datetime.now(), prompt or {}, (extra_pnginfo or {}).get("workflow"))
+    return fill_tokens(prefix, datetime.now(), prompt or {}, (extra_pnginfo or {}).get("workflow"), log.warning)

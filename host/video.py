@@ -35,6 +35,7 @@ from .video_output import video_output
 log = logging.getLogger("zoetrope")
 
 CHUNK_FRAMES = 8  # decoded at once; only these and those that wait for ffmpeg are in memory
+BIT_DEPTHS = ("8", "10")
 PROXY_FORMAT = "h264-mp4"
 PROXY_PREFIX = "zoetrope_preview"
 
@@ -262,6 +263,34 @@ def _sound(audio: Mapping[str, Any] | None, row: VideoFormat, seconds: Fraction)
         log.warning("%s files have no sound: the audio was left out, choose h264-mp4 to keep it", row.name)
         return None
     return fit_sound(audio["waveform"], int(audio["sample_rate"]), seconds)
+
+
+def settings_problem(
+    format: str | None,
+    frame_rate: float | None,
+    filename_prefix: str | None,
+    quality: int | None,
+    bit_depth: str | None,
+) -> str | None:
+    """Why a clip could not be written, known when the prompt is queued; None where nothing is wrong.
+
+    The arguments are the widgets of Combine Video; None is what comes from another node.
+    """
+    try:
+        row = None if format is None else formats.find(format)
+        rate = None if frame_rate is None else exact_rate(frame_rate)
+        if filename_prefix is not None:
+            clean_prefix(filename_prefix)
+        if bit_depth not in (None, *BIT_DEPTHS):
+            raise ValueError(f"bit_depth {bit_depth!r} does not exist: give {' or '.join(BIT_DEPTHS)}.")
+        if row is not None:
+            row.quality_or_default(-1 if quality is None else quality)
+            row.require_bits(int(bit_depth or BIT_DEPTHS[0]))
+            if rate is not None:
+                row.require_rate(rate)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def embedded_workflow(wanted: bool, prompt: Any, extra_pnginfo: Mapping[str, Any] | None) -> dict[str, str]:

@@ -68,6 +68,10 @@ class FilmVideo(InputImpl.VideoFromFile):
             codec = Types.VideoCodec.H264
         super().save_to(path, format, codec, *more, **others)
 
+    def get_components(self) -> Types.VideoComponents:
+        """Frames and sound at once; the times in a gif are rounded, so its rate is not what was asked for."""
+        return replace(super().get_components(), frame_rate=self._frame_rate)
+
     def get_frame_count(self) -> int:
         """How many frames there are."""
         return self._frames

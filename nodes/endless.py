@@ -2,10 +2,10 @@
 
 from comfy_api.latest import Input, io
 
-from ..host import fifo, formats, guided, segments
+from ..host import fifo, guided, segments
 from ..host.places import filled_prefix
 from ..host.sources import FrameSource
-from ..host.video import VideoSettings, embedded_workflow, save_video
+from ..host.video import VideoSettings, embedded_workflow, save_video, settings_problem
 from ..temporal.fifo import STEPS, FifoSettings
 from ..video.sizes import FITS
 from .video import audio_input, format_inputs, quality_input, saving_inputs
@@ -63,8 +63,9 @@ def video_outputs() -> list[io.Output]:
     ]
 
 
-def written(source: FrameSource, settings: VideoSettings, audio, metadata: dict) -> io.NodeOutput:
+def written(source: FrameSource, settings: VideoSettings, audio, save_workflow: bool, hidden) -> io.NodeOutput:
     """Sample, decode and write the frames."""
+    metadata = embedded_workflow(save_workflow, hidden.prompt, hidden.extra_pnginfo)
     saved = save_video(source, settings, audio, metadata)
     return io.NodeOutput(saved.video_output(), saved.frames, ui=saved.ui())
 
@@ -173,13 +174,18 @@ class SampleEndless(io.ComfyNode):
         settings = FifoSettings(frames, window, partitions, lookahead, sampler_name, seed)
         follows = guided.Guided(model, positive, negative, cfg)
         source = fifo.endless_frames(follows, settings, scheduler, (width, height), vae, start_clip)
-        metadata = embedded_workflow(save_workflow, cls.hidden.prompt, cls.hidden.extra_pnginfo)
-        return written(source, file, audio, metadata)
+        return written(source, file, audio, save_workflow, cls.hidden)
 
     @classmethod
-    def validate_inputs(cls, format: str | None) -> bool | str:
-        """Say why a format of a shared workflow is missing here; ComfyUI would only list the others."""
-        return formats.problem(format) or True
+    def validate_inputs(
+        cls,
+        format: str | None = None,
+        frame_rate: float | None = None,
+        filename_prefix: str | None = None,
+        quality: int | None = None,
+    ) -> bool | str:
+        """Say what is wrong before anything is sampled."""
+        return settings_problem(format, frame_rate, filename_prefix, quality, None) or True
 
 
 class SampleVideo(io.ComfyNode):
@@ -286,13 +292,18 @@ class SampleVideo(io.ComfyNode):
         source = segments.video_frames(follows, footage, settings, vae)
         if audio is None and not frame_rate:
             audio = footage.audio(float(source.frames / rate))
-        metadata = embedded_workflow(save_workflow, cls.hidden.prompt, cls.hidden.extra_pnginfo)
-        return written(source, file, audio, metadata)
+        return written(source, file, audio, save_workflow, cls.hidden)
 
     @classmethod
-    def validate_inputs(cls, format: str | None) -> bool | str:
-        """Say why a format of a shared workflow is missing here; ComfyUI would only list the others."""
-        return formats.problem(format) or True
+    def validate_inputs(
+        cls,
+        format: str | None = None,
+        frame_rate: float | None = None,
+        filename_prefix: str | None = None,
+        quality: int | None = None,
+    ) -> bool | str:
+        """Say what is wrong before anything is sampled."""
+        return settings_problem(format, frame_rate or None, filename_prefix, quality, None) or True
 
 
 NODES: list[type[io.ComfyNode]] = [SampleEndless, SampleVideo]

@@ -39,25 +39,12 @@ class LoadVideo(io.ComfyNode):
                     "video",
                     options=inputs.video_names(),
                     upload=io.UploadType.video,
-                    tooltip="A file in the input folder. Upload one, or drop it on the node.",
+                    tooltip="A file in the input folder. Upload an mp4 or webm, or drop any video on the node; gif, png and "
+                    "webp can be put into the folder by hand.",
                 ),
                 *cls._which(),
                 *cls._size(),
-                io.Vae.Input(
-                    "vae",
-                    optional=True,
-                    tooltip="Encodes eight frames at a time: latent comes out instead of image, and memory is that of the "
-                    "latents. Image VAEs only.",
-                ),
-                io.Combo.Input(
-                    "untagged_colors",
-                    options=list(COLORS),
-                    default="auto",
-                    optional=True,
-                    advanced=True,
-                    tooltip="Colour matrix of files that do not name theirs. auto: bt709 from 720 rows of height on, else "
-                    "bt601. ComfyUI's own Save Video writes bt601 without saying so.",
-                ),
+                *cls._how_to_read(),
             ],
             outputs=cls._outputs(),
         )
@@ -103,6 +90,26 @@ class LoadVideo(io.ComfyNode):
                 tooltip="Where the proportions differ: crop cuts around the centre, pad adds black bars, stretch distorts.",
             ),
             number("multiple_of", 8, 1, "Width and height are rounded to multiples of this; latents need 8.", 256),
+        ]
+
+    @staticmethod
+    def _how_to_read() -> list[io.Input]:
+        return [
+            io.Vae.Input(
+                "vae",
+                optional=True,
+                tooltip="Encodes eight frames at a time: latent comes out instead of image, and memory is that of the "
+                "latents. Image VAEs only.",
+            ),
+            io.Combo.Input(
+                "untagged_colors",
+                options=list(COLORS),
+                default="auto",
+                optional=True,
+                advanced=True,
+                tooltip="Colour matrix of files that do not name theirs. auto: bt709 from 720 rows of height on, else "
+                "bt601. ComfyUI's own Save Video writes bt601 without saying so.",
+            ),
         ]
 
     @staticmethod

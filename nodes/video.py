@@ -4,15 +4,8 @@ from comfy_api.latest import Input, io
 
 from ..host import formats, places, sources, video
 from ..video.format_table import FORMATS
-from ..video.formats import VideoFormat
 
 WITH_DEPTH = ", ".join(row.name for row in FORMATS.values() if max(pixels.bits for pixels in row.pixels) > 8)
-
-
-def _quality(row: VideoFormat) -> str:
-    if row.quality.low == row.quality.high:
-        return f"{row.name}: lossless."
-    return f"{row.name}: {row.quality.low} to {row.quality.high}, {row.quality.meaning}, default {row.quality.default}."
 
 
 def format_inputs() -> list[io.Input]:
@@ -46,8 +39,15 @@ def audio_input() -> io.Input:
 
 def quality_input() -> io.Input:
     """``quality``, of every node that writes a video."""
-    tooltip = "-1 uses the format's default. " + " ".join(_quality(row) for row in FORMATS.values())
-    return io.Int.Input("quality", default=-1, min=-1, max=256, optional=True, tooltip=tooltip)
+    return io.Int.Input(
+        "quality",
+        default=-1,
+        min=-1,
+        max=256,
+        optional=True,
+        tooltip="-1 uses the format's default. mp4 and webm: crf, from 1 (best), 18 to 28 is usual. webp: 0 to 99, 100 without "
+        "loss. gif: number of colours. prores-mov: profile 0 to 5. The help page has all ranges.",
+    )
 
 
 def saving_inputs() -> list[io.Input]:
@@ -130,8 +130,8 @@ class CombineVideo(io.ComfyNode):
             quality_input(),
             io.Combo.Input(
                 "bit_depth",
-                options=["8", "10"],
-                default="8",
+                options=list(video.BIT_DEPTHS),
+                default=video.BIT_DEPTHS[0],
                 optional=True,
                 tooltip=f"Bits of each colour. 10 shows no bands in soft gradients; for {WITH_DEPTH}. prores-mov always has "
                 "10; png files store 16 instead of 10.",
@@ -167,9 +167,16 @@ class CombineVideo(io.ComfyNode):
         return io.NodeOutput(saved.video_output(), ui=saved.ui())
 
     @classmethod
-    def validate_inputs(cls, format: str | None) -> bool | str:
-        """Say why a format of a shared workflow is missing here; ComfyUI would only list the others."""
-        return formats.problem(format) or True
+    def validate_inputs(
+        cls,
+        format: str | None = None,
+        frame_rate: float | None = None,
+        filename_prefix: str | None = None,
+        quality: int | None = None,
+        bit_depth: str | None = None,
+    ) -> bool | str:
+        """Say what is wrong before anything is sampled."""
+        return video.settings_problem(format, frame_rate, filename_prefix, quality, bit_depth) or True
 
 
 NODES: list[type[io.ComfyNode]] = [CombineVideo]

@@ -22,7 +22,8 @@ EXPORT = """async (prompt) => {
   await app.loadApiJson(structuredClone(prompt), 'workflow');
   const nodes = app.graph.nodes;
   const depth = {};
-  const depthOf = (node) => depth[node.id] ??= Math.max(0, ...(node.inputs ?? [])
+  const yours = ['ZoetropeLoadVideo', 'ZoetropeLoadFrames'];  // loaders too, although one takes a VAE
+  const depthOf = (node) => depth[node.id] ??= yours.includes(node.type) ? 0 : Math.max(0, ...(node.inputs ?? [])
     .map((input) => input.link == null ? null : app.graph.getNodeById(app.graph.links.get(input.link).origin_id))
     .filter(Boolean).map((origin) => 1 + depthOf(origin)));
   const columns = [];
@@ -35,7 +36,7 @@ EXPORT = """async (prompt) => {
       const roomy = ['CLIPTextEncode', 'ZoetropeApplyControlNetPerFrame', 'ZoetropePromptSchedule',
                      'ZoetropeFrameValues'].includes(node.type);
       const shows = ['ZoetropeCombineVideo', 'ZoetropeSampleEndless', 'ZoetropeSampleVideo',
-                     'ZoetropePreviewSchedule'].includes(node.type);
+                     'ZoetropePreviewSchedule', ...yours].includes(node.type);
       node.setSize([Math.max(size[0], 300), roomy ? Math.max(size[1], 180) : size[1]]);
       if (shows) node.setSize([Math.max(size[0], 340), size[1] + 320]);
       node.pos = [x, y];

@@ -3,6 +3,7 @@
 Shapes: F = frames, H = height, W = width.
 """
 
+import functools
 import struct
 from fractions import Fraction
 
@@ -12,6 +13,11 @@ import numpy as np
 import psutil
 from PIL import Image
 
+from zoetrope.video.catalogue import catalogue
+from zoetrope.video.ffmpeg import find_ffmpeg
+from zoetrope.video.format_table import FORMATS
+from zoetrope.video.probe import opened
+
 
 def chart(frames, height=48, width=64):
     """Smooth gradients that move and never repeat, (F, H, W, 3) 8-bit RGB."""
@@ -19,6 +25,14 @@ def chart(frames, height=48, width=64):
     turns = np.linspace(0.0, 0.5, max(frames, 2))[:frames, None, None]
     waves = [0.5 + 0.4 * np.sin(2 * np.pi * (0.7 * x + 0.3 * y + turns + phase)) for phase in (0.0, 0.33, 0.66)]
     return (np.stack(waves, axis=-1) * 255 + 0.5).astype(np.uint8)
+
+
+@functools.cache
+def written_formats():
+    """The formats that this ffmpeg writes without a GPU, each with the encoder that it opens."""
+    rows = [row for name, row in FORMATS.items() if not name.startswith("nvenc-")]
+    names = [encoder.name for row in rows for encoder in row.encoders]
+    return dict(catalogue(rows, opened(names, find_ffmpeg())).rows)
 
 
 def send(encoder, frames):

@@ -1,4 +1,4 @@
-"""Files of moving pictures for tests of the readers, made by PyAV and Pillow.
+"""Files of moving pictures for tests of the readers, made by PyAV and Pillow, and what is read of them.
 
 Shapes: F = frames, H = height, W = width.
 """
@@ -11,6 +11,10 @@ import av
 import numpy as np
 from PIL import Image
 
+from zoetrope.video.container import VideoFile
+from zoetrope.video.reader import look_through
+from zoetrope.video.timemap import Selection, TimeMap
+
 
 def flat(frames, step=9, size=(64, 48), first=20):
     """(F, H, W, 3): each frame of one gray that tells its number."""
@@ -19,7 +23,16 @@ def flat(frames, step=9, size=(64, 48), first=20):
 
 
 def film(
-    pictures, rate=24, kind="mp4", codec="libx264", pixels="yuv420p", sound=0.0, options=None, times=None, tags=None
+    pictures,
+    rate=24,
+    kind="mp4",
+    codec="libx264",
+    pixels="yuv420p",
+    sound=0.0,
+    options=None,
+    times=None,
+    tags=None,
+    hertz=8000,
 ):
     """A file in memory.
 
@@ -29,10 +42,11 @@ def film(
         kind: container.
         codec: of the picture.
         pixels: format it is stored in.
-        sound: seconds of a rising ramp at 8000 Hz.
+        sound: seconds of a rising ramp.
         options: of the codec.
         times: of the frames in units of 1 / rate; regular by default.
         tags: attributes of the codec context.
+        hertz: samples a second.
     """
     file = BytesIO()
     with av.open(file, "w", format=kind) as container:
@@ -40,8 +54,8 @@ def film(
         stream.height, stream.width, stream.pix_fmt = *pictures.shape[1:3], pixels
         for name, value in (tags or {}).items():
             setattr(stream.codec_context, name, value)
-        names = {"mp4": "aac", "matroska": "pcm_s16le", "mov": "pcm_s16le"}
-        audio = container.add_stream(names[kind], rate=8000, layout="mono") if sound else None
+        names = {"mp4": "aac", "mpegts": "aac", "matroska": "pcm_s16le", "mov": "pcm_s16le"}
+        audio = container.add_stream(names[kind], rate=hertz, layout="mono") if sound else None
         for number, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(picture, format="rgba" if picture.shape[2] == 4 else "rgb24")
             if times is not None:
@@ -49,7 +63,7 @@ def film(
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
         if audio:
-            _add_ramp(container, audio, round(8000 * sound))
+            _add_ramp(container, audio, round(hertz * sound))
     return file
 
 
@@ -60,7 +74,7 @@ def _add_ramp(container, audio, samples):
     for first in range(0, samples, 777):  # no whole number of milliseconds
         block = ramp[:, first : first + 777]
         frame = av.AudioFrame.from_ndarray(block, format="fltp" if block.dtype == np.float32 else "s16", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = 8000, first, Fraction(1, 8000)
+        frame.sample_rate, frame.pts, frame.time_base = audio.rate, first, Fraction(1, audio.rate)
         container.mux(audio.encode(frame))
     container.mux(audio.encode())
 
@@ -80,9 +94,28 @@ def turned(file, a, b, c, d):
     return BytesIO(bytes(data))
 
 
+def cut_at_the_start(file, ticks):
+    """An MP4 whose edit list leaves out so many ticks of the picture, as phones trim (ISO/IEC 14496-12, 8.6.6)."""
+    data = bytearray(file.getvalue())
+    place = data.index(b"elst") + 4 + 12
+    data[place : place + 4] = struct.pack(">i", ticks)
+    return BytesIO(bytes(data))
+
+
 def webp(path, pictures, durations, mode="RGB"):
     """An animated WebP without loss."""
     images = [Image.fromarray(picture).convert(mode) for picture in pictures]
     rest = {"append_images": images[1:], "duration": list(durations), "lossless": True}
     images[0].save(path, "WEBP", save_all=True, **rest)
     return str(path)
+
+
+def looked(file):
+    """The frames of a file in memory."""
+    return look_through(VideoFile(file))
+
+
+def read(frames, size=(64, 48), fit="stretch", untagged="auto", **selection):
+    """(F, H, W, C) of a selection."""
+    plan = TimeMap(frames.timeline, Selection(**selection))
+    return np.stack(list(frames.pictures(plan, size, fit, untagged)))

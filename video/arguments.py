@@ -53,31 +53,43 @@ class Clip:
     proxy: Path | None
 
 
-def passes(clip: Clip) -> list[list[str]]:
-    """Return the arguments of each ffmpeg run; the first reads raw frames (``raw_format``) from its standard input."""
-    if clip.format.two_passes:
-        return [_palette_pass(clip), _paint_pass(clip)]
-    return [_single_pass(clip)]
+def first_pass(clip: Clip) -> list[str]:
+    """Return the arguments of the ffmpeg that reads raw frames (``raw_format``) from its standard input."""
+    return _palette_pass(clip) if clip.format.two_passes else _single_pass(clip)
+
+
+def second_pass(clip: Clip, frames: int) -> list[str]:
+    """Return the arguments of the ffmpeg after it; none where one is enough.
+
+    Args:
+        clip: as before.
+        frames: how many were given.
+    """
+    return _paint_pass(clip, frames) if clip.format.two_passes else []
 
 
 def _file(path: Path) -> str:
     return f"file:{path}"
 
 
+def _rate(clip: Clip) -> list[str]:
+    """The frame rate of an input. Where it is only stated in the input, ffmpeg takes the nearest that is usual."""
+    return ["-r", f"{clip.frame_rate.numerator}/{clip.frame_rate.denominator}"]
+
+
 def _raw_frames(clip: Clip) -> list[str]:
     size = f"{clip.width}x{clip.height}"
-    rate = f"{clip.frame_rate.numerator}/{clip.frame_rate.denominator}"
-    frames = ["-f", "rawvideo", "-pixel_format", raw_format(clip.pixels), "-video_size", size, "-framerate", rate]
+    frames = ["-f", "rawvideo", "-pixel_format", raw_format(clip.pixels), "-video_size", size, *_rate(clip)]
     return [*frames, "-i", "pipe:0"]
 
 
-def _output(clip: Clip) -> list[str]:
+def _output(clip: Clip, *more: str) -> list[str]:
     row, encoder = clip.format, clip.format.encoders[0]
     target = _file(clip.target)
     if row.is_folder:  # ffmpeg reads a pattern here, so a percent sign of the folder's name is doubled
         target = f"{target.replace('%', '%%')}/{FRAME_NAME}.{row.extension}"
     video = ["-c:v", encoder.name, *encoder.options(clip.quality, clip.pixels), *tags(clip.pixels)]
-    return [*video, "-pix_fmt", clip.pixels.name, *row.container(clip.loop_count), "-f", row.muxer, target]
+    return [*video, "-pix_fmt", clip.pixels.name, *row.container(clip.loop_count), *more, "-f", row.muxer, target]
 
 
 def _single_pass(clip: Clip) -> list[str]:
@@ -88,7 +100,6 @@ def _single_pass(clip: Clip) -> list[str]:
         inputs += ["-f", "f32le", "-ar", sample_rate, "-ac", str(channels), "-i", _file(clip.work / SOUND)]
         kept = channels if channels in WHOLE_LAYOUTS else 2
         sound = ["-map", f"{next_input}:a", "-ac", str(kept)]
-        sound += ["-af", f"apad=pad_len={clip.sound.silence}"] if clip.sound.silence else []
         next_input += 1
     if clip.has_metadata:
         inputs += ["-f", "ffmetadata", "-i", _file(clip.work / METADATA)]
@@ -108,7 +119,7 @@ def _proxy(clip: Clip, sound: list[str]) -> list[str]:
     filters = small_film(clip.pixels, width, height)
     video = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "21", *tags(pixels), "-pix_fmt", pixels.name]
     codec = ["-c:a", "aac", "-b:a", "128k"] if sound else []
-    maps = ["-map", "0:v", *sound, *codec, "-map_metadata", "-1", "-vf", filters]
+    maps = ["-map", "0:v", *sound, *codec, "-vf", filters]
     return [*maps, *video, "-movflags", "faststart", "-f", "mp4", _file(clip.proxy)]
 
 
@@ -123,7 +134,17 @@ def _palette_pass(clip: Clip) -> list[str]:
     return [*_raw_frames(clip), "-filter_complex", graph, *palette, *spool]
 
 
-def _paint_pass(clip: Clip) -> list[str]:
-    inputs = ["-i", _file(clip.work / SPOOL), "-i", _file(clip.work / PALETTE)]
+def _paint_pass(clip: Clip, frames: int) -> list[str]:
+    """Draw with the palette. GIF counts hundredths; ffmpeg would show the last frame as long as the one before it."""
+    end, start = (round(number * 100 / clip.frame_rate) for number in (frames, frames - 1))
+    inputs = [*_rate(clip), "-i", _file(clip.work / SPOOL), "-i", _file(clip.work / PALETTE)]
     paint = "[0:v][1:v]paletteuse=dither=sierra2_4a:diff_mode=rectangle[painted]"
-    return [*inputs, "-filter_complex", paint, "-map", "[painted]", *_output(clip), *_proxy(clip, [])]
+    return [
+        *inputs,
+        "-filter_complex",
+        paint,
+        "-map",
+        "[painted]",
+        *_output(clip, "-final_delay", str(max(1, end - start))),
+        *_proxy(clip, []),
+    ]

@@ -31,8 +31,10 @@ class Sound:
         return self.samples.shape[1]
 
     def write_raw(self, path: Path) -> None:
-        """Write interleaved 32-bit floats, ffmpeg's f32le."""
-        path.write_bytes(memoryview(np.ascontiguousarray(self.samples, "<f4")).cast("B"))
+        """Write interleaved 32-bit floats, ffmpeg's f32le. Silence makes the file longer and is not written."""
+        with path.open("wb") as file:
+            file.write(memoryview(np.ascontiguousarray(self.samples, "<f4")).cast("B"))
+            file.truncate(file.tell() + self.silence * self.channels * 4)
 
 
 def fit_sound(waveform: torch.Tensor, sample_rate: int, seconds: Fraction) -> Sound | None:

@@ -4,7 +4,8 @@ A file may be anything that somebody was sent. Only containers that hold their o
 the file: playlists and session descriptions name other files and hosts. Sizes are looked at before a frame is decoded.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -27,15 +28,21 @@ ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # ffmpeg's own decoders
 MOST_HZ, MOST_CHANNELS = 768_000, 64
 
 
+def nothing() -> None:
+    """Nobody may abandon the reading."""
+
+
 @dataclass(frozen=True)
 class VideoFile:
     """A video file.
 
     Attributes:
         file: path, or the file itself in memory.
+        check: called at every packet; it may raise to abandon the reading.
     """
 
     file: str | BytesIO
+    check: Callable[[], object] = nothing
 
     def open(self) -> Any:
         """PyAV's container, at the file's start.
@@ -49,7 +56,8 @@ class VideoFile:
             container = av.open(self.file, container_options=dict(CONTAINER_OPTIONS))
         except (FFmpegError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise ValueError(f"The file cannot be read as a video ({reason}); load another file.") from error
+            name = f"'{os.path.basename(self.file)}'" if isinstance(self.file, str) else "The file"
+            raise ValueError(f"{name} cannot be read as a video ({reason}); load another file.") from error
         try:
             stream = picture_stream(container)
             check_source(stream.codec_context.width, stream.codec_context.height)
@@ -57,6 +65,26 @@ class VideoFile:
             container.close()
             raise
         return container
+
+    def packets(self, container: Any, stream: Any) -> Iterator[Any]:
+        """The stream's packets up to where the file ends or cannot be read on; the empty one at the end is included."""
+        with suppress(FFmpegError):
+            for packet in container.demux(stream):
+                self.check()
+                yield packet
+
+    def decoded(self, container: Any, stream: Any) -> Iterator[av.VideoFrame]:
+        """Frames in the order they are shown, from where the container is; damaged ones are left out."""
+        decoder: Any = stream.codec_context
+        if stream.metadata.get("alpha_mode") == "1" and decoder.name in ALPHA_DECODERS:
+            with suppress(FFmpegError, ValueError):  # a build of ffmpeg without libvpx
+                decoder = av.CodecContext.create(ALPHA_DECODERS[decoder.name], "r")
+                decoder.options = dict(DECODER_OPTIONS)
+        for packet in self.packets(container, stream):
+            frames: list[Any] = []
+            with suppress(FFmpegError):
+                frames = decoder.decode(packet)
+            yield from frames
 
 
 def picture_stream(container: Any) -> Any:
@@ -86,23 +114,3 @@ def sound_stream(container: Any) -> Any:
         if context is not None and 0 < context.sample_rate <= MOST_HZ and 0 < context.channels <= MOST_CHANNELS:
             return stream
     return None
-
-
-def packets(container: Any, stream: Any) -> Iterator[Any]:
-    """The stream's packets up to where the file ends or cannot be read on; the empty one at the end is included."""
-    with suppress(FFmpegError):
-        yield from container.demux(stream)
-
-
-def decoded(container: Any, stream: Any) -> Iterator[av.VideoFrame]:
-    """Frames in the order they are shown, from where the container is; damaged ones are left out."""
-    decoder: Any = stream.codec_context
-    if stream.metadata.get("alpha_mode") == "1" and decoder.name in ALPHA_DECODERS:
-        with suppress(FFmpegError, ValueError):  # a build of ffmpeg without libvpx
-            decoder = av.CodecContext.create(ALPHA_DECODERS[decoder.name], "r")
-            decoder.options = dict(DECODER_OPTIONS)
-    for packet in packets(container, stream):
-        frames: list[Any] = []
-        with suppress(FFmpegError):
-            frames = decoder.decode(packet)
-        yield from frames

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-from .arguments import FRAME_NAME, METADATA, SOUND, Clip, passes
+from .arguments import FRAME_NAME, METADATA, SOUND, Clip, first_pass, second_pass
 from .audio import Sound
 from .colour import raw_frames
 from .embed import embed
@@ -102,8 +102,8 @@ class VideoEncoder:
                 undo.callback(remove, part)
             with self._one_sentence():
                 work = tempfile.TemporaryDirectory(prefix="zoetrope-", dir=self._work_dir, ignore_cleanup_errors=True)
-                first, *self._later_passes = passes(self._prepare(Path(undo.enter_context(work))))
-            self._process = FfmpegProcess(first, self.path.name, piped=True)
+                self._clip = self._prepare(Path(undo.enter_context(work)))
+            self._process = FfmpegProcess(first_pass(self._clip), self.path.name, piped=True)
             undo.callback(lambda: self._process.kill())
             self._pump = Pump(self._process.write, self._check)
             undo.callback(self._stop_feeding)
@@ -183,7 +183,7 @@ class VideoEncoder:
             raise VideoError(f"{self.path.name} was not written because it would have no frames: give at least one.")
         self._pump.finish()
         self._process.finish(self._check)
-        for arguments in self._later_passes:
+        if arguments := second_pass(self._clip, self.frames):
             self._process = FfmpegProcess(arguments, self.path.name, piped=False)
             self._process.finish(self._check)
         with self._one_sentence():

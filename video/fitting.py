@@ -124,8 +124,7 @@ class Fitter:
                 :: -1 if turn.swap else 1
             ]
             scale = ":".join((f"scale={width}:{height}", SCALER, *colors))
-            plain = f"{PLAIN}:colorspace=unknown" if colors else PLAIN
-            self._graph, self._kind = _graph(frame, (plain, scale, f"format={self.format}")), kind
+            self._graph, self._kind = _graph(frame, (PLAIN, scale, f"format={self.format}")), kind
         self._graph.push(frame)
         pixels = self._pixels(self._graph.pull())
         if pixels.dtype == np.uint16 and colors:

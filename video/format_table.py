@@ -5,6 +5,7 @@ from .formats import Encoder, Pixels, Quality, VideoFormat
 AAC = ("-c:a", "aac", "-b:a", "192k")
 OPUS = ("-c:a", "libopus", "-b:a", "160k")
 X264_CRF = "crf, 1 is best and 51 smallest"
+SMALLEST = {"libx264": 1, "libx265": 34}  # pixels; libx265 writes over its memory at 34x32 and crashes
 NO_CHOICE = Quality(default=0, low=0, high=0, meaning="it is lossless, there is nothing to choose")
 RGB = (Pixels("rgb24"), Pixels("rgba", alpha=True), Pixels("rgb48be", bits=16), Pixels("rgba64be", 16, alpha=True))
 
@@ -43,8 +44,13 @@ def _mp4(name: str, codec: str, encoders: tuple[Encoder, ...], quality: Quality,
         workflow="tags",
         audio=AAC,
         plays_as=None if codec == "h265" else "video",
-        smallest=1 if encoders[0].name == "libx264" else 16,
+        smallest=SMALLEST.get(encoders[0].name, 16),
     )
+
+
+def _showings(loops: int) -> int:
+    """WebP and APNG count how often a clip is shown, GIF how often it is repeated; 0 is for ever in all three."""
+    return min(loops + 1, 65535) if loops else 0
 
 
 def _nvenc(name: str) -> Encoder:
@@ -184,7 +190,7 @@ ROWS = (
             Encoder("libwebp", lambda quality, _: ("-lossless", "1") if quality == 100 else ("-quality", str(quality))),
         ),
         pixels=(Pixels("bgra"), Pixels("bgra", alpha=True)),
-        container=lambda loops: ("-loop", str(loops)),
+        container=lambda loops: ("-loop", str(_showings(loops))),
         quality=Quality(default=90, low=0, high=100, meaning="100 is lossless"),
         workflow="exif",
         audio=None,
@@ -200,7 +206,7 @@ ROWS = (
         codec="apng",
         encoders=(Encoder("apng", lambda _none, _pixels: ("-pred", "mixed")),),
         pixels=RGB[:3],  # ffmpeg blends equal frames of 16 bits with transparency in a way that it cannot read again
-        container=lambda loops: ("-plays", str(loops)),
+        container=lambda loops: ("-plays", str(_showings(loops))),
         quality=NO_CHOICE,
         workflow="text",
         audio=None,

@@ -114,6 +114,8 @@ class VideoFormat:
         """
         if quality == -1:
             return self.quality.default
+        if not self.quality.low <= quality <= self.quality.high and self.quality.high == 0:
+            raise ValueError(f"Quality {quality} does not exist for {self.name}: give -1 ({self.quality.meaning}).")
         if not self.quality.low <= quality <= self.quality.high:
             raise ValueError(
                 f"Quality {quality} does not exist for {self.name}: give -1 or {self.quality.low} to "
@@ -154,7 +156,7 @@ class VideoFormat:
         most = max(pixels.bits for pixels in self.pixels)
         if bits > most:
             raise ValueError(
-                f"{self.name} has {most} bits a colour, not {bits}: set bit_depth to 8 or choose h265-mp4."
+                f"{self.name} has {most} bits a colour, not {bits}: set bit_depth to 8 or choose apng or h265-mp4."
             )
 
     def pixels_for(self, bits: int, alpha: bool) -> Pixels:

@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from .sizes import FITS, LARGEST_SOURCE, Pixels, fitted
 
 EXTENSIONS = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")  # Pillow runs a program for some of its others
 MISMATCHES = (*FITS, "error")
 ORIENTATION = 0x0112  # EXIF
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -31,10 +32,14 @@ def natural(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
+def is_picture(name: str) -> bool:
+    """Whether a file is taken for a picture; hidden ones are not."""
+    return name.lower().endswith(EXTENSIONS) and not name.startswith(".")
+
+
 def picture_names(names: Iterable[str]) -> list[str]:
-    """Those of picture files, in natural order; hidden files are left out."""
-    pictures = (name for name in names if name.lower().endswith(EXTENSIONS) and not name.startswith("."))
-    return sorted(pictures, key=lambda name: (natural(name), name))
+    """Those of picture files, in natural order."""
+    return sorted(filter(is_picture, names), key=lambda name: (natural(name), name))
 
 
 @dataclass(frozen=True)
@@ -98,8 +103,9 @@ def fitted_picture(path: str, picture: Pixels, size: tuple[int, int], mismatch: 
 
 
 def _opened(path: str) -> Image.Image:
+    Image.init()
     try:
-        image = Image.open(path)
+        image = Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN])
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise _unreadable(path, error) from error
     if image.width * image.height > LARGEST_SOURCE:

@@ -13,7 +13,7 @@ import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
-from .container import VideoFile, packets, sound_stream
+from .container import VideoFile, sound_stream
 
 EARLIER = Fraction(1, 4)  # seconds decoded before the start; codecs need some blocks until they are right
 GAP = Fraction(1, 20)  # seconds; smaller differences between stated and counted times are rounding of the container
@@ -49,7 +49,7 @@ def read_sound(file: VideoFile, start: Fraction, seconds: Fraction) -> tuple[NDA
         rate, channels = stream.codec_context.sample_rate, stream.codec_context.channels
         samples = np.zeros((channels, round(seconds * rate)), np.float32)
         place, first = 0, True
-        for block in _blocks(container, stream, rate):
+        for block in _blocks(file.packets(container, stream), stream, rate):
             stated = place if block.pts is None else round((block.pts * block.time_base - start) * rate)
             if first or abs(stated - place) > GAP * rate:
                 place, first = stated, False
@@ -60,12 +60,12 @@ def read_sound(file: VideoFile, start: Fraction, seconds: Fraction) -> tuple[NDA
     return samples, rate
 
 
-def _blocks(container: Any, stream: Any, rate: int) -> Iterator[Any]:
+def _blocks(packets: Iterator[Any], stream: Any, rate: int) -> Iterator[Any]:
     """Decoded blocks as planes of floats at one rate and layout; damaged ones are left out."""
     layout = stream.codec_context.layout
     resampler: Any = av.AudioResampler(format="fltp", layout=layout, rate=rate)
     kind: tuple = ()
-    for packet in packets(container, stream):
+    for packet in packets:
         blocks: list[Any] = []
         with suppress(FFmpegError):
             blocks = packet.decode()

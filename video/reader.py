@@ -3,10 +3,11 @@
 Shapes: H, W = size in pixels, C = channels (3 RGB, 4 RGB and alpha).
 """
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from io import BytesIO
 from itertools import chain
 from typing import Any, Protocol
 
@@ -15,15 +16,16 @@ import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
-from .container import VideoFile, decoded, packets, picture_stream
+from .container import VideoFile, nothing, picture_stream
 from .fitting import Fitter, has_alpha, is_deep, upright_size
 from .read_sound import read_sound, sound_bytes
 from .sizes import Pixels
 from .timemap import Timeline, ascending
 from .webp_frames import WebpFrames, is_webp
 
-# Each of their packets is a frame with the time it is shown at; of others only decoding tells.
-PACKETS_ARE_FRAMES = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "gif", "apng", "flv")
+# Each of their packets is a frame with the time it is shown at; of others only decoding tells. GIF is not among them:
+# what follows its last frame, such as a comment that holds a workflow, comes as a packet too.
+PACKETS_ARE_FRAMES = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "apng", "flv")
 ODDEST_ASPECT = 16
 
 
@@ -132,14 +134,14 @@ class Film:
             if not self.counted and time > self.timeline.times[0]:
                 with suppress(FFmpegError):
                     container.seek(time, stream=stream)
-                    frames = self._timed(decoded(container, stream))
+                    frames = self._timed(self.file.decoded(container, stream))
                     start = next(frames, None)
                     if start is not None and start[0] <= time:
                         yield start
                         yield from frames
                         return
         with self.file.open() as container:
-            yield from self._timed(decoded(container, picture_stream(container)))
+            yield from self._timed(self.file.decoded(container, picture_stream(container)))
 
     def _timed(self, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
         for number, frame in enumerate(frames):
@@ -157,7 +159,7 @@ def look_through(file: VideoFile) -> Film:
     """
     with file.open() as container:
         stream = picture_stream(container)
-        first = next(decoded(container, stream), None)
+        first = next(file.decoded(container, stream), None)
         if first is None:
             raise ValueError("The video has no frame that can be decoded; load another file.")
         aspect = Fraction(stream.sample_aspect_ratio or 1)
@@ -172,13 +174,19 @@ def look_through(file: VideoFile) -> Film:
     return Film(file, timeline, counted, size, has_alpha(first), is_deep(first), aspect)
 
 
-def open_frames(path: str) -> Frames:
+def open_frames(file: str | BytesIO, check: Callable[[], object] = nothing) -> Frames:
     """The pictures of a file, whatever its name says it is.
+
+    Args:
+        file: path, or a video in memory.
+        check: see VideoFile.
 
     Raises:
         ValueError: it cannot be read as a video.
     """
-    return WebpFrames(path) if is_webp(path) else look_through(VideoFile(path))
+    if isinstance(file, str) and is_webp(file):
+        return WebpFrames(file)
+    return look_through(VideoFile(file, check))
 
 
 def _listed(file: VideoFile) -> Timeline | None:
@@ -188,7 +196,7 @@ def _listed(file: VideoFile) -> Timeline | None:
         hidden = _hidden_vp8 if stream.codec_context.name == "vp8" else None
         shown = [
             (packet.pts, packet.duration or 0)
-            for packet in packets(container, stream)
+            for packet in file.packets(container, stream)
             if packet.size and not packet.is_discard and not (hidden and hidden(packet))
         ]
         if not shown or any(time is None for time, _ in shown):
@@ -206,12 +214,13 @@ def _decoded(file: VideoFile) -> tuple[Timeline, bool]:
     """Times of all frames, and whether they are only counted."""
     with file.open() as container:
         stream = picture_stream(container)
-        times = ascending(frame.pts for frame in decoded(container, stream))
+        frames = [(frame.pts, frame.duration or 0) for frame in file.decoded(container, stream)]
+        times = ascending(time for time, _ in frames)
         if times:
-            return _timeline(stream, times, 0), False
+            return _timeline(stream, times, frames[-1][1]), False
     with file.open() as container:
         stream = picture_stream(container)
-        count = sum(1 for _ in decoded(container, stream))
+        count = sum(1 for _ in file.decoded(container, stream))
         rate = Fraction(stream.guessed_rate or stream.average_rate or 1)
         return Timeline(range(count), count, 1 / rate, rate), True
 

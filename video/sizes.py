@@ -75,8 +75,7 @@ def scaled_size(own: tuple[int, int], target: tuple[int, int], fit: str) -> tupl
     if fit == "stretch":
         return target
     factor = max(factors) if fit == "crop" else min(factors)
-    least = target if fit == "crop" else (1, 1)
-    width, height = (max(low, round(side * factor)) for low, side in zip(least, own, strict=True))
+    width, height = (max(1, round(side * factor)) for side in own)
     if width * height > LARGEST_SCALED:
         raise ValueError(
             f"A frame of {own[0]}x{own[1]} pixels would be scaled to {width}x{height} to fill {target[0]}x{target[1]}: "

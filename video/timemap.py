@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from math import ceil, floor
 
 from .rates import LARGEST_DENOMINATOR, exact_rate
@@ -44,13 +45,19 @@ class Timeline:
         return max(self.end - self.times[0], 0) * self.unit
 
     def regular_rate(self) -> Fraction | None:
-        """The stated rate, or a usual one near the average, if all frames keep to it."""
-        if self.stated > 0 and self._keeps(self.stated):
-            return self.stated
-        if self.seconds and len(self.times) / self.seconds <= FASTEST:
-            usual = exact_rate(float(len(self.times) / self.seconds))
-            return usual if self._keeps(usual) else None
-        return None
+        """A rate that all frames keep to, or None.
+
+        It is the first of the stated one, a whole number and 1000/1001 of it whose times are the file's but for their
+        rounding to units; else the stated one or the average, if the times come near.
+        """
+        stated = [self.stated] if self.stated > 0 else []
+        average = len(self.times) / self.seconds if self.seconds else Fraction(0)
+        if not 0 < average <= FASTEST:
+            return next(filter(self._keeps, stated), None)
+        whole = Fraction(max(round(average), 1))
+        usual = (*stated, whole, whole * 1000 / 1001)
+        near = (*stated, exact_rate(float(average)))
+        return next(filter(self._is_rounded, usual), None) or next(filter(self._keeps, near), None)
 
     def average_rate(self) -> Fraction:
         """Frames a second over the whole duration, 1 where there is none."""
@@ -59,11 +66,16 @@ class Timeline:
         average = (len(self.times) / self.seconds).limit_denominator(LARGEST_DENOMINATOR)
         return max(average, Fraction(1, LARGEST_DENOMINATOR))
 
+    def _is_rounded(self, rate: Fraction) -> bool:
+        """Whether each frame begins, and the last one ends, within half a unit of its slot."""
+        up, down = (self.unit * rate).as_integer_ratio()
+        times = chain(self.times, (self.end,))
+        return all(abs((time - self.times[0]) * up - k * down) * 2 <= up for k, time in enumerate(times))
+
     def _keeps(self, rate: Fraction) -> bool:
         """Whether each frame begins within JITTER of its slot."""
-        first, step = self.times[0], self.unit * rate
-        up, down = step.numerator, step.denominator
-        return all(abs((time - first) * up - k * down) * JITTER <= down for k, time in enumerate(self.times))
+        up, down = (self.unit * rate).as_integer_ratio()
+        return all(abs((time - self.times[0]) * up - k * down) * JITTER <= down for k, time in enumerate(self.times))
 
 
 @dataclass(frozen=True)

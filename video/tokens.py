@@ -4,7 +4,7 @@ Done on the server, so that API prompts get it too.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,11 @@ NAME_FOR_REPLACE = "Node name for S&R"
 
 
 def fill_tokens(
-    prefix: str, now: datetime, prompt: Mapping[str, Any] | None, workflow: Mapping[str, Any] | None
+    prefix: str,
+    now: datetime,
+    prompt: Mapping[str, Any] | None,
+    workflow: Mapping[str, Any] | None,
+    missing: Callable[[str], None] | None = None,
 ) -> str:
     """Return the prefix with our tokens filled in; ``%width%`` and other words between percent signs stay.
 
@@ -28,18 +32,26 @@ def fill_tokens(
         now: for ``%date:...%``, in which d dd M MM h hh m mm s ss yy yyyy are filled in (hours 0 to 23).
         prompt: the API prompt; values come from here.
         workflow: the graph of the canvas, which knows more names of nodes, or None.
+        missing: told in a sentence about a token that cannot be filled in, which then stays.
 
     Raises:
-        ValueError: ``%Node.widget%`` names no node that runs, no widget of it, or one without a value of its own.
+        ValueError: nobody is to be told, and ``%Node.widget%`` names no node that runs, no widget of it, or one without a
+            value of its own.
     """
 
     def fill(found: re.Match[str]) -> str:
         text = found[1]
         if text.startswith(DATE):
             return format_date(text.removeprefix(DATE), now)
-        if NODE_WIDGET.fullmatch(text):
+        if not NODE_WIDGET.fullmatch(text):
+            return found[0]
+        try:
             return _name_part(_widget_value(text, prompt or {}, workflow or {}))
-        return found[0]
+        except ValueError as error:
+            if missing is None:
+                raise
+            missing(str(error))
+            return found[0]
 
     return TOKEN.sub(fill, prefix)
 

@@ -40,6 +40,7 @@ class WebpFrames:
         self.path, self.deep = path, False
         self.timeline = Timeline(*_times(path), Fraction(1, 1000))
         with self._open() as image:
+            check_source(*image.size)
             self.size = image.size
             self.alpha = "A" in image.getbands()
 
@@ -76,7 +77,7 @@ class WebpFrames:
     def _open(self) -> Any:
         try:
             return Image.open(self.path, formats=["WEBP"])
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
             raise ValueError(f"The file cannot be read as WebP ({error}); load another file.") from error
 
 

@@ -12,6 +12,7 @@ import torch
 from comfy import model_management
 from comfy.cli_args import args
 from comfy.ldm.modules.temporal_ae import VideoDecoder
+from comfy.nested_tensor import NestedTensor
 from comfy.taesd.taesd import TAESD
 from comfy_api.latest import InputImpl
 
@@ -82,7 +83,8 @@ def test_latents_are_decoded_a_few_at_a_time_whatever_their_number(folders, ping
     assert distances.argmin(axis=1).tolist() == order
 
 
-def test_pingpong_images(folders):
+def test_pingpong_images(folders, monkeypatch):
+    monkeypatch.setattr(video, "FrameSpool", None)  # what is in memory needs no disk
     _, ui = combine(images=images(4), pingpong=True)
     frames, _ = decode(saved_file(folders, ui))
     assert np.abs(frames.astype(float) - chart(4)[[0, 1, 2, 3, 2, 1]]).mean() <= 2.0
@@ -162,6 +164,13 @@ def test_sound_is_muxed_and_cut_to_the_clip(folders):
     assert abs(sound["waveform"].shape[-1] / 44100 - 2.0) <= 1 / 8
 
 
+def test_sound_goes_on_through_what_is_shown_again(folders):
+    """4 frames there and 2 back, three times, are 18: 2.25 s."""
+    audio = {"waveform": torch.rand(1, 2, 44100 * 4) * 0.1, "sample_rate": 44100}
+    output, _ = combine(images=images(4), audio=audio, pingpong=True, loop_count=2)
+    assert abs(output.get_components().audio["waveform"].shape[-1] / 44100 - 2.25) <= 1 / 8
+
+
 def test_sound_that_gif_cannot_hold_is_mentioned(folders, caplog):
     combine(images=images(2), format="gif", audio={"waveform": torch.zeros(1, 1, 100), "sample_rate": 100})
     assert "gif files have no sound" in caplog.text
@@ -195,6 +204,10 @@ def test_input_order_is_the_contract():
         ({"images": images(1), "quality": 60}, "Quality 60 does not exist for h264-mp4: give -1 or 1 to 51"),
         ({"images": images(1), "frame_rate": 0.0}, "A frame rate of 0.0 cannot be written"),
         ({"images": images(1), "frame_rate": 60.0, "format": "gif"}, "gif plays at most 50 frames a second"),
+        (
+            {"images": images(1, 16, 16), "format": "h265-mp4", "filename_prefix": "clip"},
+            "h265-mp4 takes frames from 34x34 pixels on",
+        ),
         ({"images": images(1), "format": "avi"}, "There is no video format 'avi'"),
         (
             {"images": images(1), "format": "gif", "bit_depth": "10"},
@@ -208,6 +221,20 @@ def test_wrong_inputs_are_one_sentence_and_no_file(folders, inputs, sentence):
     assert left_behind(folders) == ["output", "temp"]
 
 
+def test_a_file_where_a_folder_should_be_is_one_sentence(folders):
+    (folders / "output" / "taken").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"No file can be made at filename_prefix 'taken/clip' \("):
+        combine(images=images(1), filename_prefix="taken/clip")
+    assert left_behind(folders) == ["output", "output/taken", "temp"]
+
+
+@pytest.mark.parametrize("wrap", [lambda x: x[:, :, None], lambda x: NestedTensor((x, torch.zeros(1, 8, 4)))])
+def test_latents_of_single_pictures_come_in_other_shapes_too(folders, wrap):
+    """With a time axis of length 1, or packed with the latents of sound."""
+    _, ui = combine(samples={"samples": wrap(latents(3)["samples"])}, vae=image_vae())
+    assert ui["video"][0]["frames"] == 3
+
+
 def test_video_latents_with_an_image_vae_name_the_cure(folders):
     samples = {"samples": torch.zeros(1, 4, 3, 4, 4)}
     with pytest.raises(ValueError, match=r"Latents of shape \(1, 4, 3, 4, 4\) are not what this VAE decodes to frames"):
@@ -215,9 +242,9 @@ def test_video_latents_with_an_image_vae_name_the_cure(folders):
 
 
 def test_settings_are_checked_before_anything_is_decoded(folders):
-    vae = image_vae()
+    vae = video_vae()  # whose frames are decoded at once
     with pytest.raises(ValueError, match="Quality 60"):
-        combine(samples=latents(1), vae=vae, quality=60)
+        combine(samples={"samples": torch.zeros(1, 16, 2, 4, 4)}, vae=vae, quality=60)
     assert vae.calls == []
 
 
@@ -268,6 +295,18 @@ def test_an_interrupt_is_noticed_between_chunks_of_images(folders):
         video.save_video(sources.FrameSource(64, at), settings)
     assert len(asked) == 3
     assert left_behind(folders) == ["output", "temp"]
+
+
+def test_an_interrupt_during_the_last_chunk_is_noticed_while_ffmpeg_finishes(folders):
+    def at(numbers):
+        if numbers[0] == 8:
+            model_management.interrupt_current_processing()
+        return images(16)[numbers]
+
+    with pytest.raises(model_management.InterruptProcessingException):
+        video.save_video(sources.FrameSource(16, at), video.VideoSettings(8.0, "h264-mp4", "clip"))
+    assert left_behind(folders) == ["output", "temp"]
+    assert running_children() == []
 
 
 def test_two_runs_at_once_write_two_files(folders):

@@ -20,6 +20,7 @@ from clips import chart, left_behind
 from footage_files import film, flat, webp, written
 from sampling_nodes import run_node, toy_vae
 from zoetrope.host import inputs, loaded
+from zoetrope.host import load as load_module
 from zoetrope.nodes.load import LoadVideo
 
 pytestmark = pytest.mark.usefixtures("folders")
@@ -109,9 +110,18 @@ def test_ten_bits_are_kept(source):
     ramp = np.repeat(np.arange(64, dtype=np.uint8)[None, None, :, None] + 100, 48, 1).repeat(3, 3)
     ramp[:, :24] = 255
     written(source / "clip.mp4", film(ramp, pixels="yuv444p10le"))
-    image = load("clip.mp4")[0][0]
+    (image, *_), ui = load("clip.mp4")
+    assert np.abs(preview_of(ui)[0][0].astype(int) - ramp[0, :, :, 0]).mean() < 3
     assert float(image[0, 4].min()) > 0.998
     assert torch.allclose(image[0, 40] * 255, torch.from_numpy(ramp[0, 40]).float(), atol=0.6)
+
+
+def test_frames_go_where_comfyui_keeps_them(source, monkeypatch):
+    """With --gpu-only that is no memory of the CPU."""
+    written(source / "clip.mp4", film(flat(2)))
+    monkeypatch.setattr(model_management, "intermediate_device", lambda: torch.device("meta"))
+    (image, _, mask, *_), _ = load("clip.mp4")
+    assert (image.device.type, mask.device.type) == ("meta", "meta")
 
 
 def test_latents_are_those_of_the_frames(source, vae):
@@ -166,6 +176,14 @@ def test_memory_is_known_before_anything_is_decoded(source, monkeypatch):
     assert load("clip.mp4", max_frames=10)[0][4] == 10
 
 
+def test_sound_is_counted_too(source, monkeypatch):
+    """The frames fit to the byte."""
+    written(source / "clip.mkv", film(flat(23), 24, "matroska", sound=1.0))
+    monkeypatch.setattr(model_management, "get_free_memory", lambda device: 53_248 * 23)
+    with pytest.raises(ValueError, match="23 frames of 64x48 need 1.3 MB"):
+        load("clip.mkv")
+
+
 def test_years_of_frames_are_refused_and_not_listed(source):
     """Two frames eleven days apart, at 240 a second."""
     written(source / "clip.mkv", film(flat(2), 24, "matroska", times=[0, 24 * 10**6]))
@@ -194,6 +212,14 @@ def test_an_interrupt_is_noticed_between_chunks_and_leaves_nothing(source, folde
     assert left_behind(folders / "temp") == []
 
 
+def test_an_interrupt_is_noticed_while_the_file_is_looked_through(source, monkeypatch):
+    written(source / "clip.ts", film(flat(20), kind="mpegts"))
+    monkeypatch.setattr(load_module, "TimeMap", None)
+    model_management.interrupt_current_processing(True)
+    with pytest.raises(model_management.InterruptProcessingException):
+        load("clip.ts")
+
+
 def test_without_ffmpeg_there_is_no_preview_and_a_warning(source, folders, monkeypatch, caplog):
     written(source / "clip.mp4", film(flat(3)))
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "no such program")
@@ -208,13 +234,25 @@ def test_which_files_are_offered(source):
     for name in ("b.mp4", "a.mkv", "c.gif", "d.webm", "notes.txt", "song.mp3"):
         (source / name).write_bytes(b"x")
     (source / "moves.png").write_bytes(apng)
-    (source / "still.png").write_bytes(apng.replace(b"acTL", b"acTX"))
+    still = apng.replace(b"acTL", b"acTX")
+    (source / "still.png").write_bytes(still)
+    (source / "late.png").write_bytes(still[:-12] + apng[33:53] + still[-12:])  # acTL behind the pixels means nothing
     webp(source / "w.webp", flat(2), (40, 40))
     (source / "folder.mp4").mkdir()
     assert inputs.video_names() == ["a.mkv", "b.mp4", "c.gif", "d.webm", "moves.png", "w.webp"]
 
 
-OUTSIDE = ["../secret.mp4", "/etc/hostname", "sub/../../secret.mp4", "..", "", ".", "../secret.mp4 [input]"]
+OUTSIDE = [
+    "../secret.mp4",
+    "/etc/hostname",
+    "sub/../../secret.mp4",
+    "..",
+    "",
+    ".",
+    "../secret.mp4 [input]",
+    "a\0.mp4",
+    "\ud800.mp4",
+]
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
@@ -228,7 +266,11 @@ def test_names_that_lead_out_of_the_folder_are_refused(source, name):
 def test_links_that_lead_out_of_the_folder_are_refused(source):
     written(source.parent / "secret.mp4", film(flat(2)))
     (source / "link.mp4").symlink_to(source.parent / "secret.mp4")
+    (source / "clip.mp4").write_bytes(b"x")
+    (source / "inner.mp4").symlink_to(source / "clip.mp4")
     assert "is no name inside" in LoadVideo.validate_inputs(video="link.mp4")
+    assert LoadVideo.validate_inputs(video="inner.mp4") is True
+    assert inputs.video_names() == ["clip.mp4", "inner.mp4"]
 
 
 def test_validation_and_fingerprint(source):

@@ -1,6 +1,7 @@
 """What Combine Video writes in each format, and what the node shows of it."""
 
 import json
+import re
 from datetime import datetime
 
 import av
@@ -9,6 +10,7 @@ import folder_paths
 import numpy as np
 import pytest
 import torch
+from comfy_api.latest import Types
 from PIL import Image
 
 from clips import chart, decode, left_behind, mp4_tags
@@ -81,8 +83,34 @@ def test_pictures_become_a_film_in_cores_save_video(folders, format):
     part = output.as_trimmed(0.5, 1.0)
     assert np.abs(part.get_components().images.numpy() * 255 - chart(20)[4:12]).mean() <= 4.0
     assert output.as_trimmed(2.0, 1.0, strict_duration=True) is None
+    assert output.as_trimmed(-3.0, 1.0).get_frame_count() == 8  # it begins half a second before the clip
     with av.open(part.get_stream_source()) as container:
         assert len(list(container.decode(video=0))) == 8
+
+
+@pytest.mark.parametrize(
+    ("format", "codec"),
+    [("vp9-webm", "vp9"), ("prores-mov", "h264"), ("ffv1-mkv", "h264"), ("gif", "h264"), ("apng", "h264")],
+)
+def test_every_film_can_be_saved_by_cores_save_video(folders, format, codec):
+    """Left to itself core copies ProRes, GIF and APNG into an mp4, which cannot hold them."""
+    output, _ = combine(images=images(9), format=format)
+    assert (output.get_frame_count(), output.get_duration(), output.get_frame_rate()) == (9, 9 / 8, 8)
+    components = output.get_components()
+    assert (len(components.images), components.frame_rate) == (9, 8)
+    target = folders / "saved.mp4"
+    output.save_to(str(target), format=Types.VideoContainer.AUTO, codec="auto", metadata={"prompt": PROMPT})
+    with av.open(str(target)) as container:
+        assert container.streams.video[0].codec_context.codec.canonical_name == codec
+    frames, _ = decode(target)
+    assert len(frames) == 9
+
+
+def test_pictures_are_saved_in_ten_bits_when_core_asks_for_them(folders):
+    output, _ = combine(images=images(2), format="png-frames", bit_depth="10")
+    output.save_to(str(folders / "saved.mp4"), bit_depth=10)
+    with av.open(str(folders / "saved.mp4")) as container:
+        assert container.streams.video[0].codec_context.pix_fmt == "yuv420p10le"
 
 
 @pytest.mark.parametrize(("format", "frames", "best"), [("h264-mp4", 18, 1), ("webp", 6, 100)])
@@ -111,12 +139,13 @@ def test_transparency_is_kept_or_said_to_be_lost(folders, caplog):
     assert "vp9-webm keeps transparency in 8 bits only" in caplog.text
 
 
-def test_names_of_nodes_and_dates_are_filled_in_without_a_browser(folders):
+def test_names_of_nodes_and_dates_are_filled_in_without_a_browser(folders, caplog):
     _, ui = combine(images=images(1), filename_prefix="%date:yyyy%/%ZoetropeCombineVideo.text%")
     assert ui["video"][0]["subfolder"] == str(datetime.now().year)
     assert ui["video"][0]["filename"].startswith("=;#_")
-    with pytest.raises(ValueError, match="KSampler.seed"):
-        combine(images=images(1), filename_prefix="%KSampler.seed%")
+    _, ui = combine(images=images(1), filename_prefix="%KSampler.seed%")
+    assert ui["video"][0]["filename"] == "%KSampler.seed%_00001_.mp4"
+    assert "filename_prefix has %KSampler.seed% and no node that runs is called 'KSampler'" in caplog.text
 
 
 @pytest.fixture
@@ -160,6 +189,26 @@ def test_a_format_that_is_none_is_said_in_the_log_and_not_offered(own_formats, c
 
 def test_a_format_that_does_not_open_is_said_before_anything_runs():
     assert CombineVideo.validate_inputs(format="h264-mp4") is True
+    assert CombineVideo.validate_inputs(format=None) is True  # it comes from a node that has not run
     sentence = CombineVideo.validate_inputs(format="nvenc-h264")
     assert sentence is True or "choose h264-mp4" in sentence
     assert "choose h264-mp4, " in CombineVideo.validate_inputs(format="avi")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "sentence"),
+    [
+        ({"format": "gif", "bit_depth": "10"}, "gif has 8 bits a colour, not 10"),
+        ({"format": "gif", "frame_rate": 60.0}, "gif plays at most 50 frames a second"),
+        ({"format": "h264-mp4", "quality": 60}, "Quality 60 does not exist for h264-mp4"),
+        ({"format": "apng", "quality": 5}, r"give -1 \(it is lossless"),
+        ({"filename_prefix": "../x"}, "is no name inside the output folder"),
+        ({"bit_depth": "12"}, "bit_depth '12' does not exist: give 8 or 10"),
+        ({"frame_rate": 0.0}, "A frame rate of 0.0 cannot be written"),
+    ],
+)
+def test_what_cannot_be_written_is_said_when_the_prompt_is_queued(inputs, sentence):
+    """Not after minutes of sampling."""
+    assert re.search(sentence, CombineVideo.validate_inputs(**inputs))
+    linked = dict.fromkeys(("format", "frame_rate", "filename_prefix", "quality", "bit_depth"))
+    assert CombineVideo.validate_inputs(**linked) is True

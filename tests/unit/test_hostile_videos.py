@@ -51,6 +51,12 @@ def webp_header(width, height):
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
+def webp_still(width, height):
+    """Without the header that animations have; its bits are zeros."""
+    picture = b"\x2f" + struct.pack("<I", width - 1 | height - 1 << 14) + bytes(27)
+    return b"RIFF" + struct.pack("<I", 12 + len(picture)) + b"WEBPVP8L" + struct.pack("<I", len(picture)) + picture
+
+
 def song():
     file = BytesIO()
     with av.open(file, "w", format="wav") as container:
@@ -72,6 +78,8 @@ REFUSED = {
     "large gif": (gif(16000, 16000), "states no size|states frames of 16000x16000 pixels, and at most 64 million"),
     "huge apng": (apng(65535, 65535), "states no size|states frames of|cannot be read|no frame"),
     "huge webp": (webp_header(65535, 65535), "states frames of 65535x65535 pixels, and at most 64 million"),
+    "huge still webp": (webp_still(16383, 16383), "cannot be read as WebP|states frames of 16383x16383 pixels"),
+    "large still webp": (webp_still(9000, 9000), "states frames of 9000x9000 pixels, and at most 64 million"),
     "empty webp": (webp_header(64, 48), "cannot be read as WebP"),
 }
 

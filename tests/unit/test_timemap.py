@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from zoetrope.video.timemap import Selection, Timeline, TimeMap, ascending
 
 MS = Fraction(1, 1000)
+CENTISECONDS = Fraction(1, 100)
 
 
 def regular(frames, rate, unit=MS, offset=0):
@@ -76,6 +77,23 @@ def test_a_stated_rate_is_believed_only_where_the_times_keep_to_it():
     assert (drop.regular_rate(), drop.average_rate()) == (None, Fraction(99, 4))
     unstated = Timeline(regular(90, Fraction(30000, 1001)).times, 3003, MS)
     assert unstated.regular_rate() == Fraction(30000, 1001)
+
+
+@pytest.mark.parametrize(
+    ("count", "rate", "unit", "stated"),
+    [
+        (13, Fraction(12), MS, 0),  # 13 frames end at 1083 ms, which is 12.004 a second
+        (13, Fraction(24000, 1001), MS, 0),
+        (5, Fraction(12), CENTISECONDS, Fraction(25, 2)),  # what ffmpeg states of such a GIF
+        (5, Fraction(25, 2), CENTISECONDS, Fraction(25, 2)),
+        (100, Fraction(30), CENTISECONDS, 0),
+        (20, Fraction(3, 10), MS, 0),
+    ],
+)
+def test_rounded_times_tell_the_rate_they_were_made_at(count, rate, unit, stated):
+    """As WebP, GIF and Matroska have them."""
+    times = [round(n / rate / unit) for n in range(count + 1)]
+    assert Timeline(times[:-1], times[-1], unit, Fraction(stated)).regular_rate() == rate
 
 
 def test_a_single_frame():

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clips import chart, clip_name, left_behind, running_children, send
+from clips import chart, clip_name, left_behind, running_children, send, written_formats
 from zoetrope.video import ffmpeg
 from zoetrope.video.encoder import VideoEncoder
 from zoetrope.video.ffmpeg import VideoError, find_ffmpeg
-from zoetrope.video.format_table import FORMATS
 
-WRITTEN = [name for name in FORMATS if not name.startswith("nvenc-")]
+FORMATS = written_formats()
+WRITTEN = list(FORMATS)
 every_format = pytest.mark.parametrize("name", WRITTEN)
 
 
@@ -93,9 +93,7 @@ def test_no_frames_is_an_error_and_no_file(tmp_path, name):
 def test_a_missing_folder_is_said(tmp_path, name):
     row = FORMATS[name]
     path = tmp_path / "not there" / clip_name(row)
-    stopped = (
-        r"The folder clip could not be made" if row.is_folder else r"ffmpeg stopped with code \d+ while writing clip\."
-    )
+    stopped = r"clip could not be written" if row.is_folder else r"ffmpeg stopped with code \d+ while writing clip\."
     said = pytest.raises(VideoError, match=rf"{stopped}.*No such file")
     with said, VideoEncoder(path, (64, 48), 8.0, row) as encoder:
         for _ in range(50):
@@ -111,6 +109,22 @@ def test_wrong_frames_are_refused(tmp_path):
     assert left_behind(tmp_path) == ["work"]
 
 
+def test_what_fails_while_ffmpeg_is_not_at_work_is_one_sentence_too(tmp_path):
+    """No temporary folder before it, a folder in the file's place after it."""
+    encoder = VideoEncoder(tmp_path / "clip.mp4", (64, 48), 8.0, FORMATS["h264-mp4"], work_dir=tmp_path / "gone")
+    with pytest.raises(VideoError, match=r"clip\.mp4 could not be written \(No such file"):
+        encoder.__enter__()
+    assert left_behind(tmp_path) == []
+    (tmp_path / "clip.mp4").mkdir()
+    with (
+        pytest.raises(VideoError, match=r"clip\.mp4 could not be written \("),
+        encoder_for(tmp_path, "h264-mp4") as encoder,
+    ):
+        send(encoder, chart(2))
+    assert left_behind(tmp_path) == ["clip.mp4", "work"]
+    assert running_children() == []
+
+
 def test_a_flood_of_messages_blocks_nobody(tmp_path, monkeypatch):
     """A megabyte on stderr overfills the pipe unless somebody reads it."""
     body = "sys.stderr.write('noise\\n' * 200_000)\nsys.stdin.buffer.read()\nsys.stderr.write('the end')\nsys.exit(7)"
@@ -124,7 +138,7 @@ def test_a_flood_of_messages_blocks_nobody(tmp_path, monkeypatch):
 
 
 def test_an_ffmpeg_that_dies_at_once_is_one_sentence(tmp_path, monkeypatch):
-    fake_ffmpeg(tmp_path, monkeypatch, "sys.exit(5)")
+    fake_ffmpeg(tmp_path, monkeypatch, "sys.stderr.write('Svt[info]: hello\\n\\n[x @ 0x1] \\n'); sys.exit(5)")
     said = pytest.raises(VideoError, match="ffmpeg stopped with code 5 while writing clip.mp4: it gave no reason")
     with said, encoder_for(tmp_path, "h264-mp4") as encoder:
         for _ in range(50):
@@ -160,12 +174,30 @@ def test_no_ffmpeg_at_all_names_the_cure(monkeypatch):
         find_ffmpeg()
 
 
-def test_a_package_without_its_binary_names_the_cure(monkeypatch):
-    class Empty:
-        @staticmethod
-        def get_ffmpeg_exe():
-            raise RuntimeError("No ffmpeg exe could be found.")
+class Empty:
+    """imageio-ffmpeg on a machine that it has no program for."""
 
+    found = None
+
+    @classmethod
+    def get_ffmpeg_exe(cls):
+        if cls.found is None:
+            raise RuntimeError("No ffmpeg exe could be found.")
+        return cls.found
+
+
+def test_the_systems_program_is_a_path_too(tmp_path, monkeypatch):
+    """imageio-ffmpeg says just "ffmpeg" then, of which nobody can ask when it was changed."""
+    fake_ffmpeg(tmp_path, monkeypatch, "")
+    program = (tmp_path / "fake_ffmpeg").rename(tmp_path / "ffmpeg")
+    monkeypatch.delenv("IMAGEIO_FFMPEG_EXE")
+    monkeypatch.setattr(ffmpeg, "imageio_ffmpeg", Empty)
+    monkeypatch.setattr(Empty, "found", "ffmpeg")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_ffmpeg() == str(program)
+
+
+def test_a_package_without_its_binary_names_the_cure(monkeypatch):
     monkeypatch.delenv("IMAGEIO_FFMPEG_EXE", raising=False)
     monkeypatch.setattr(ffmpeg, "imageio_ffmpeg", Empty)
     with pytest.raises(VideoError, match="none was found: run 'pip install imageio-ffmpeg'"):

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clips import chart
+from clips import chart, send
 from zoetrope.video.audio import fit_sound
 from zoetrope.video.encoder import VideoEncoder
 from zoetrope.video.format_table import FORMATS
@@ -164,14 +164,15 @@ def test_a_name_is_given_once(tmp_path):
 def test_sound_is_as_long_as_the_clip(have):
     waveform = torch.ones(1, 2, int(44100 * have))
     sound = fit_sound(waveform, 44100, Fraction(17, 8))
-    assert sound.samples.shape == (round(44100 * 17 / 8), 2)
     heard = min(int(44100 * have), round(44100 * 17 / 8))
-    assert (sound.samples[:heard] == 1).all()
-    assert (sound.samples[heard:] == 0).all()
+    assert sound.samples.shape == (heard, 2)
+    assert (sound.samples == 1).all()
+    assert heard + sound.silence == round(44100 * 17 / 8)
 
 
 def test_no_sound_and_wrong_sound():
     assert fit_sound(torch.zeros(1, 2, 0), 44100, Fraction(1)) is None
+    assert fit_sound(torch.zeros(1, 2, 10), 100, Fraction(1, 240)) is None  # less than a sample
     with pytest.raises(ValueError, match=r"Audio of shape \(2, 100\) at 44100 Hz cannot be used"):
         fit_sound(torch.zeros(2, 100), 44100, Fraction(1))
 
@@ -199,6 +200,21 @@ def test_sound_reaches_the_file(tmp_path, channels, stored, sample_rate):
     assert spectrum.argmax() == 440
     assert np.sqrt((middle**2).mean()) == pytest.approx(0.5 / np.sqrt(2), rel=0.05) or channels > 2
     assert left_files(tmp_path) == ["clip.mp4"]
+
+
+@pytest.mark.parametrize("name", ["h264-mp4", "vp9-webm", "prores-mov", "ffv1-mkv"])
+def test_silence_that_follows_is_in_the_file_and_never_in_memory(tmp_path, name):
+    """Half a second of tone under four seconds of pictures."""
+    sound = fit_sound(torch.full((1, 2, 24000), 0.5), 48000, Fraction(4))
+    assert sound.samples.nbytes == 24000 * 2 * 4
+    with VideoEncoder(tmp_path / "clip", (64, 48), 8, FORMATS[name], sound=sound) as encoder:
+        send(encoder, chart(32))
+    with av.open(str(encoder.path)) as container:
+        heard = np.concatenate([frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)])
+        layout = container.streams.audio[0]
+        seconds = sum(1 for _ in heard) / layout.channels / layout.rate
+    assert abs(seconds - 4) <= 1 / 8
+    assert np.abs(heard[-1000:].astype(float)).max() < 1e-3
 
 
 def left_files(folder):

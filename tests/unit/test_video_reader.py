@@ -10,27 +10,14 @@ from io import BytesIO
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from clips import chart
-from footage_files import film, flat, turned, webp, written
-from zoetrope.video import reader
+from footage_files import cut_at_the_start, film, flat, looked, read, webp, written
 from zoetrope.video.container import VideoFile
-from zoetrope.video.encoder import VideoEncoder
 from zoetrope.video.ffmpeg import find_ffmpeg
-from zoetrope.video.fitting import Fitter
-from zoetrope.video.format_table import FORMATS
 from zoetrope.video.reader import look_through, open_frames
-from zoetrope.video.sizes import FITS, fitted, placed, scaled_size, wanted_size
 from zoetrope.video.timemap import Selection, TimeMap
-
-
-def looked(file):
-    return look_through(VideoFile(file))
-
-
-def read(frames, size=(64, 48), fit="stretch", untagged="auto", **selection):
-    plan = TimeMap(frames.timeline, Selection(**selection))
-    return np.stack(list(frames.pictures(plan, size, fit, untagged)))
 
 
 def shown(pictures, step=9, first=20):
@@ -70,6 +57,44 @@ def test_a_gif_plays_by_the_delays_of_its_frames():
     assert shown(read(frames, frame_rate=6), 18) == [0, 4, 8]
 
 
+def test_the_last_frame_of_a_gif_lasts_as_long_as_it_says(tmp_path):
+    pictures = [Image.fromarray(picture) for picture in flat(3, 40)]
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=[100, 100, 500])
+    assert shown(read(open_frames(str(tmp_path / "a.gif")), frame_rate=10), 40) == [0, 1, 2, 2, 2, 2, 2]
+
+
+def test_a_comment_behind_the_frames_of_a_gif_is_no_frame():
+    """Where the pack puts the workflow; ffmpeg gives it as a packet (GIF89a, 24 and 27)."""
+    data = film(flat(5, 18), 10, "gif", "gif", "gray", options={}).getvalue()
+    assert data[-1:] == b";"
+    frames = looked(BytesIO(data[:-1] + b"!\xfe\x05hello\0;"))
+    assert (shown(read(frames), 18), len(frames.timeline.times)) == ([0, 1, 2, 3, 4], 5)
+
+
+def test_frames_that_an_edit_list_leaves_out_are_no_frames():
+    """24 a second are 512 ticks each; with B-frames the picture begins at tick 1024, and five more frames are left out."""
+    frames = looked(cut_at_the_start(film(flat(12), options={"bf": "2"}), 7 * 512))
+    assert shown(read(frames)) == [5, 6, 7, 8, 9, 10, 11]
+    assert shown(read(frames, skip_frames=4)) == [9, 10, 11]
+
+
+@pytest.mark.parametrize("kind", ["mpegts", "mp4"])
+def test_reading_can_be_abandoned(kind):
+    """Each look, at pictures or sound, asks at every packet; ten are fewer than the file has frames."""
+    left = [None] * 10
+    file = VideoFile(film(flat(23), kind=kind, sound=0.5 if kind == "mp4" else 0), left.pop)
+    with pytest.raises(IndexError):
+        look_through(file)
+    left[:] = [None] * 1000
+    frames = look_through(file)
+    left.clear()
+    with pytest.raises(IndexError):
+        read(frames)
+    if kind == "mp4":
+        with pytest.raises(IndexError):
+            frames.sound(Fraction(0), Fraction(1))
+
+
 def test_a_varying_rate_goes_by_timestamps():
     """Frames at 0, 8, 16 and 17 of 24ths."""
     frames = looked(film(flat(4, 40), times=[0, 8, 16, 17], options={"bf": "0"}))
@@ -77,12 +102,15 @@ def test_a_varying_rate_goes_by_timestamps():
 
 
 def test_twice_the_rate_shows_each_frame_twice():
-    assert shown(read(looked(film(flat(4, 40))), frame_rate=48), 40) == [0, 0, 1, 1, 2, 2, 3, 3]
+    frames = looked(film(flat(4, 40)))
+    pictures = list(frames.pictures(TimeMap(frames.timeline, Selection(frame_rate=48)), (64, 48), "crop"))
+    assert shown(np.stack(pictures), 40) == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert pictures[0] is pictures[1]  # converted once
 
 
 def test_reading_starts_at_the_key_frame_before(monkeypatch):
     """120 frames with a key frame every 10: few are decoded to reach the 100th."""
-    decoded, seen = reader.decoded, []
+    decoded, seen = VideoFile.decoded, []
 
     def watched(*args):
         for frame in decoded(*args):
@@ -90,7 +118,7 @@ def test_reading_starts_at_the_key_frame_before(monkeypatch):
             yield frame
 
     frames = looked(film(flat(120, 1), options={"g": "10", "bf": "0", "sc_threshold": "0"}))
-    monkeypatch.setattr(reader, "decoded", watched)
+    monkeypatch.setattr(VideoFile, "decoded", watched)
     assert shown(read(frames, skip_frames=100, max_frames=3), 1) == [100, 101, 102]
     assert len(seen) < 30
 
@@ -132,89 +160,6 @@ def test_a_damaged_frame_holds_the_one_before():
     assert shown(read(looked(BytesIO(bytes(data))))) == [0, 1, 2, 2, 4, 5]
 
 
-def test_fits_keep_or_change_proportions():
-    """A picture 128x64, white in its middle 64x64: each fit shows that square in a way of its own."""
-    picture = np.zeros((1, 64, 128, 3), np.uint8)
-    picture[:, :, 32:96] = 255
-    frames = looked(film(picture))
-    white = {fit: read(frames, (32, 32), fit)[0, :, :, 0] > 127 for fit in FITS}
-    by_opencv = {fit: fitted(picture[0], (32, 32), fit)[:, :, 0] > 127 for fit in FITS}
-    assert all(np.array_equal(white[fit], by_opencv[fit]) for fit in FITS)
-    assert white["crop"].all()
-    assert white["stretch"].sum(axis=1).tolist() == [16] * 32
-    assert white["pad"].sum(axis=1).tolist() == [0] * 8 + [16] * 16 + [0] * 8
-    with pytest.raises(ValueError, match="Unknown fit 'squash'; choose one of crop, pad, stretch"):
-        read(frames, (32, 32), "squash")
-
-
-def test_sizes():
-    assert wanted_size((1920, 1080), 0, 0, 8) == (1920, 1080)
-    assert wanted_size((1058, 793), 0, 0, 8) == (1056, 792)
-    assert wanted_size((1920, 1080), 512, 0, 8) == (512, 288)
-    assert wanted_size((1920, 1080), 0, 512, 64) == (896, 512)
-    assert wanted_size((2, 2), 0, 0, 8) == (8, 8)
-    assert wanted_size((101, 33), 0, 0, 1) == (101, 33)
-    with pytest.raises(ValueError, match="in multiples of 0 are no size"):
-        wanted_size((8, 8), 0, 0, 0)
-    with pytest.raises(ValueError, match="would be scaled to 512x8388608 to fill 512x512"):
-        scaled_size((1, 16384), (512, 512), "crop")
-
-
-def test_bars_are_black_and_opaque():
-    bars = placed(np.full((2, 4, 4), 7, np.uint16), (4, 4))
-    assert bars[0].tolist() == bars[3].tolist() == [[0, 0, 0, 65535]] * 4
-    assert (bars[1:3] == 7).all()
-
-
-def test_colours_follow_the_files_own_matrix(tmp_path):
-    """The pack writes BT.709 and says so; PyAV's default is BT.601, untagged. Both read back as they were."""
-    picture = np.full((2, 64, 64, 3), (200, 60, 30), np.uint8)
-    with VideoEncoder(tmp_path / "clip.mp4", (64, 64), 8, FORMATS["h264-mp4"], quality=1) as encoder:
-        encoder.write(picture)
-    for file in (str(tmp_path / "clip.mp4"), film(picture)):
-        assert np.abs(read(looked(file), (64, 64)).astype(int) - picture).max() <= 3
-
-
-def test_the_matrix_of_untagged_files_is_chosen_or_guessed():
-    """BT.601 of (200, 60, 30), read as BT.709: R' = Y' + 1.5748 Cr and so on, ITU-R BT.709-6 section 3.
-
-    Y, Cb, Cr are 101, 94, 192 of limited range, which makes (212, 72, 26).
-    """
-    picture = np.full((1, 64, 64, 3), (200, 60, 30), np.uint8)
-    small, high = looked(film(picture)), looked(film(np.tile(picture, (1, 12, 1, 1))))
-    right, other = [200, 60, 30], [212, 72, 26]
-    for frames, untagged, expected in (
-        (small, "auto", right),
-        (small, "bt709", other),
-        (high, "auto", other),
-        (high, "bt601", right),
-    ):
-        assert np.abs(read(frames, (64, 64), untagged=untagged)[0, 20, 20].astype(int) - expected).max() <= 3
-    with pytest.raises(ValueError, match="Unknown colours 'ntsc'; choose one of auto, bt601, bt709"):
-        read(small, untagged="ntsc")
-
-
-def test_full_range_is_read_as_full_range():
-    black_and_white = np.zeros((1, 64, 64, 3), np.uint8)
-    black_and_white[:, 32:] = 255
-    full = read(looked(film(black_and_white, pixels="yuvj420p")), (64, 64))
-    limited = read(looked(film(black_and_white)), (64, 64))
-    for got in (full, limited):
-        assert np.abs(got.astype(int) - black_and_white).max() <= 2
-
-
-@pytest.mark.parametrize("tag", [{"color_trc": 9}, {"color_trc": 16}, {"color_primaries": 9}])
-def test_transfer_and_primaries_do_not_matter(tag):
-    """Logarithmic transfer is one that ffmpeg's scaler refuses to convert from."""
-    frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8), format="rgb24").reformat(format="yuv420p")
-    frame.pts = 0
-    for name, value in tag.items():
-        if not hasattr(frame, name):
-            pytest.skip("PyAV before 17 cannot set it")
-        setattr(frame, name, value)
-    assert np.abs(Fitter((64, 48), "crop")(frame).astype(int) - 90).max() <= 1
-
-
 ALPHA = [
     ("webm", "libvpx-vp9", "yuva420p"),
     ("webm", "libvpx", "yuva420p"),
@@ -237,52 +182,6 @@ def test_transparency_is_kept(kind, codec, pixels):
     alpha = got[:, 24, [8, 56], 3] / np.iinfo(got.dtype).max * 255
     assert np.abs(alpha - [130, 255]).max() <= 1
     assert shown(got, 40) == [0, 1, 2]
-
-
-def test_more_than_eight_bits_are_kept():
-    """A ramp of 64 steps between two neighbours of 8 bits: in 10 bits three values lie between them."""
-    frames = looked(film(flat(1), codec="libx264", pixels="yuv444p10le"))
-    assert frames.deep
-    ramp = np.linspace(100, 101, 64)[None, None, :, None] * np.ones((1, 48, 64, 3)) * 257
-    file = BytesIO()
-    with av.open(file, "w", format="matroska") as container:
-        stream = container.add_stream("ffv1", rate=24)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "gbrp10le"
-        frame = av.VideoFrame.from_ndarray(ramp[0].astype(np.uint16), format="rgb48le")
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    got = read(looked(file))
-    assert got.dtype == np.uint16
-    assert len(np.unique(got)) >= 4
-    assert np.abs(got.astype(int) - ramp).max() < 70  # one step of 10 bits is 64
-    white = read(looked(film(np.full((1, 48, 64, 3), 255, np.uint8), pixels="yuv444p10le")))
-    assert white.min() >= 65535 - 70
-
-
-MATRICES = {  # a, b, c, d of the display matrix -> what a viewer does to the stored picture
-    (0, 1, -1, 0): lambda picture: np.rot90(picture, -1),
-    (-1, 0, 0, -1): lambda picture: np.rot90(picture, 2),
-    (0, -1, 1, 0): lambda picture: np.rot90(picture, 1),
-    (-1, 0, 0, 1): lambda picture: picture[:, ::-1],
-    (1, 0, 0, -1): lambda picture: picture[::-1],
-    (0, 1, 1, 0): lambda picture: picture.transpose(1, 0, 2),
-    (0, -1, -1, 0): lambda picture: np.rot90(picture, 2).transpose(1, 0, 2),
-}
-
-
-@pytest.mark.parametrize("matrix", MATRICES)
-def test_frames_are_turned_and_mirrored_as_the_container_asks(matrix):
-    file = film(chart(1))
-    stored, expected = read(looked(file))[0], MATRICES[matrix]
-    frames = looked(turned(file, *matrix))
-    assert frames.size == expected(stored).shape[1::-1]
-    assert np.array_equal(read(frames, frames.size)[0], expected(stored))
-
-
-def test_pixels_that_are_not_square_are_stretched():
-    assert looked(film(flat(1), tags={"sample_aspect_ratio": Fraction(4, 3)})).size == (85, 48)
-    assert looked(film(flat(1), tags={"sample_aspect_ratio": Fraction(1, 2)})).size == (64, 96)
-    assert looked(film(flat(1), kind="matroska", tags={"sample_aspect_ratio": Fraction(200, 1)})).size == (64, 48)
 
 
 def test_webp_by_its_content(tmp_path):
