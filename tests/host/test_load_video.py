@@ -278,7 +278,7 @@ def test_validation_and_fingerprint(source):
     (source / "sub").mkdir()
     assert LoadVideo.validate_inputs(video="clip.mp4") is True
     assert LoadVideo.validate_inputs(video="clip.mp4 [input]") is True
-    assert "upload it" in LoadVideo.validate_inputs(video="other.mp4")
+    assert "put it there" in LoadVideo.validate_inputs(video="other.mp4")
     assert "is a folder" in LoadVideo.validate_inputs(video="sub")
     first = LoadVideo.fingerprint_inputs(video="clip.mp4", start=0.0)
     assert first == LoadVideo.fingerprint_inputs(video="clip.mp4", start=0.0)

@@ -1,6 +1,7 @@
 """The real frontend in a real Chromium, named by CHROME or found on the machine."""
 
 import base64
+from contextlib import suppress
 
 import e2e_runs as runs
 import pytest
@@ -76,8 +77,18 @@ class Frontend:
         card = self.page.locator(f"[data-testid=template-workflow-{name}]")
         card.wait_for(timeout=60_000)
         self.picture(f"templates_{name}")
-        card.click()
-        self.page.wait_for_function(OPENED, timeout=60_000)
+        # The list is drawn anew while pictures come in, and a click on what is being replaced is lost.
+        runs.wait_for(lambda: self._opens(card))
+
+    def _opens(self, card) -> bool:
+        from playwright.sync_api import TimeoutError as TooLongError
+
+        if card.is_visible():
+            card.click()
+        with suppress(TooLongError):
+            self.page.wait_for_function(OPENED, timeout=10_000)
+            return True
+        return False
 
     def prompt(self) -> dict:
         """What Run would send."""
@@ -121,6 +132,7 @@ def shared_tab(browser, running):
 @pytest.fixture
 def emptied(shared_tab):
     """One tab for many tests, which starts without a graph: opening the editor anew takes longer than a template."""
+    shared_tab.page.keyboard.press("Escape")  # what a test that failed left open
     shared_tab.page.evaluate("() => app.graph.clear()")
     assert shared_tab.prompt() == {}
     return shared_tab
