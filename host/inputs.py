@@ -2,6 +2,7 @@
 
 import os
 import struct
+from contextlib import suppress
 
 import folder_paths
 
@@ -94,16 +95,13 @@ def fingerprint(paths: list[str]) -> str:
 
 def _moves(path: str) -> bool:
     """Whether a PNG has the chunk that animations have before their pixels (PNG Specification 3, acTL)."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(8)
-            for _ in range(CHUNKS):
-                header = file.read(8)
-                if len(header) < 8 or header[4:] == b"IDAT":
-                    return False
-                if header[4:] == b"acTL":
-                    return True
-                file.seek(struct.unpack(">I", header[:4])[0] + 4, os.SEEK_CUR)
-    except OSError:
-        pass  # a file that vanished or cannot be read is not offered
+    with suppress(OSError), open(path, "rb") as file:  # one that vanished or cannot be read is not offered
+        file.seek(8)
+        for _ in range(CHUNKS):
+            header = file.read(8)
+            if len(header) < 8 or header[4:] == b"IDAT":
+                return False
+            if header[4:] == b"acTL":
+                return True
+            file.seek(struct.unpack(">I", header[:4])[0] + 4, os.SEEK_CUR)
     return False

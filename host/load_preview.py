@@ -21,13 +21,12 @@ from typing_extensions import Self
 from ..video.audio import Sound
 from ..video.encoder import VideoEncoder
 from ..video.ffmpeg import VideoError
-from ..video.format_table import FORMATS
+from ..video.format_table import PREVIEW
 from ..video.names import reserve
-from ..video.sizes import Pixels
+from ..video.sizes import Pixels, preview_size
 
 log = logging.getLogger("zoetrope")
 
-LONGEST_SIDE = 512
 QUALITY = 23
 
 
@@ -47,9 +46,7 @@ class LoadPreview:
             frame_rate: frames a second.
             sound: ((channels, samples), samples a second), as long as the film.
         """
-        factor = min(1.0, LONGEST_SIDE / max(size))
-        width, height = (max(2, round(side * factor / 2) * 2) for side in size)
-        self._size = width, height
+        self._size = preview_size(size)
         self._rate, self._sound = frame_rate, None if sound is None else Sound(sound[0].T, sound[1])
         self._encoder: VideoEncoder | None = None
         self._name: str | None = None
@@ -94,12 +91,11 @@ class LoadPreview:
     def _started(self) -> VideoEncoder:
         folder = folder_paths.get_temp_directory()
         os.makedirs(folder, exist_ok=True)
-        row = FORMATS["h264-mp4"]
         return VideoEncoder(
-            reserve(Path(folder), "zoetrope_loaded", 1, row.extension),
+            reserve(Path(folder), "zoetrope_loaded", 1, PREVIEW.extension),
             self._size,
             self._rate,
-            row,
+            PREVIEW,
             quality=QUALITY,
             sound=self._sound,
             work_dir=Path(folder),

@@ -7,9 +7,9 @@ from pathlib import Path
 from .audio import Sound
 from .colour import conversion, raw_format, small_film, tags
 from .formats import Pixels, VideoFormat
+from .sizes import preview_size
 
 FRAME_NAME = "frame_%05d"
-PROXY_SIZE = 512
 SPOOL = "frames.nut"
 PALETTE = "palette.nut"
 METADATA = "metadata.txt"
@@ -113,10 +113,8 @@ def _proxy(clip: Clip, sound: list[str]) -> list[str]:
     """A second output of the same process: what a browser shows when it cannot play the file itself."""
     if clip.proxy is None:
         return []
-    smaller = min(1.0, PROXY_SIZE / max(clip.width, clip.height))
-    width, height = (max(2, round(size * smaller / 2) * 2) for size in (clip.width, clip.height))
     pixels = Pixels("yuv420p")
-    filters = small_film(clip.pixels, width, height)
+    filters = small_film(clip.pixels, *preview_size((clip.width, clip.height)))
     video = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "21", *tags(pixels), "-pix_fmt", pixels.name]
     codec = ["-c:a", "aac", "-b:a", "128k"] if sound else []
     maps = ["-map", "0:v", *sound, *codec, "-vf", filters]

@@ -1,5 +1,7 @@
 """The formats we write, one row each. A new format is a new row."""
 
+from dataclasses import replace
+
 from .formats import Encoder, Pixels, Quality, VideoFormat
 
 AAC = ("-c:a", "aac", "-b:a", "192k")
@@ -254,3 +256,8 @@ ROWS = (
     ),
 )
 FORMATS: dict[str, VideoFormat] = {row.name: row for row in ROWS}
+# What a loading node shows: quick rather than small.
+PREVIEW = replace(
+    FORMATS["h264-mp4"],
+    encoders=(Encoder("libx264", lambda crf, _pixels: ("-preset", "veryfast", "-crf", str(crf))),),
+)

@@ -3,11 +3,10 @@
 Source: GIF89a Specification (CompuServe), 24 "Comment Extension", 15 "Data Sub-blocks" and 27 "Trailer".
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from .ffmpeg import VideoError
+from .tail import insert_before_end
 
 SIGNATURE = b"GIF89a"
 TRAILER = b";"
@@ -37,14 +36,5 @@ def add_comments(path: Path, pairs: Mapping[str, str]) -> None:
     Raises:
         VideoError: the file is no whole GIF file; it is left as it was.
     """
-    with path.open("r+b") as file:
-        header = file.read(len(SIGNATURE))
-        last = file.seek(0, os.SEEK_END) - len(TRAILER)
-        file.seek(max(last, 0))
-        if header != SIGNATURE or file.read() != TRAILER:
-            raise VideoError(
-                f"{path.name} is not a whole GIF file, so the workflow could not be embedded: turn save_workflow off."
-            )
-        file.seek(last)
-        file.writelines(comment_block(key, text) for key, text in pairs.items())
-        file.write(TRAILER)
+    pieces = (comment_block(key, text) for key, text in pairs.items())
+    insert_before_end(path, "GIF", SIGNATURE, TRAILER, pieces)

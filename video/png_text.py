@@ -3,13 +3,12 @@
 Source: PNG Specification (Third Edition, W3C), 5.3 "Chunk layout" and 11.3.3 "Textual information".
 """
 
-import os
 import struct
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from .ffmpeg import VideoError
+from .tail import insert_before_end
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LONGEST_KEY = 79  # bytes
@@ -47,14 +46,5 @@ def add_text(path: Path, pairs: Mapping[str, str]) -> None:
     Raises:
         VideoError: the file is no whole PNG file; it is left as it was.
     """
-    with path.open("r+b") as file:
-        header = file.read(len(SIGNATURE))
-        last = file.seek(0, os.SEEK_END) - len(END)
-        file.seek(max(last, 0))
-        if header != SIGNATURE or file.read() != END:
-            raise VideoError(
-                f"{path.name} is not a whole PNG file, so the workflow could not be embedded: turn save_workflow off."
-            )
-        file.seek(last)
-        file.writelines(text_chunk(key, text) for key, text in pairs.items())
-        file.write(END)
+    pieces = (text_chunk(key, text) for key, text in pairs.items())
+    insert_before_end(path, "PNG", SIGNATURE, END, pieces)

@@ -14,6 +14,7 @@ FITS = ("crop", "pad", "stretch")
 LARGEST_SOURCE = 2**26  # pixels of a frame in a file; 8K video has half as many
 LARGEST_WORDS = "64 million pixels"
 LARGEST_SCALED = 2**28  # pixels of a frame while it is scaled
+PREVIEW_SIDE = 512
 
 Pixels = NDArray[Any]  # uint8 or uint16
 
@@ -81,6 +82,13 @@ def scaled_size(own: tuple[int, int], target: tuple[int, int], fit: str) -> tupl
             f"A frame of {own[0]}x{own[1]} pixels would be scaled to {width}x{height} to fill {target[0]}x{target[1]}: "
             "choose a smaller size, or the fit pad or stretch."
         )
+    return width, height
+
+
+def preview_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of a small film for the node: even, and the longer side at most 512."""
+    smaller = min(1.0, PREVIEW_SIDE / max(size))
+    width, height = (max(2, round(side * smaller / 2) * 2) for side in size)
     return width, height
 
 
