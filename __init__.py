@@ -3,7 +3,8 @@
 from comfy_api.latest import ComfyExtension, io
 from typing_extensions import override
 
-from .host import files, formats
+from .host.loading import model_files as files
+from .host.video import formats
 from .nodes import NODES
 
 WEB_DIRECTORY = "./web"

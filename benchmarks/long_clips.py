@@ -47,8 +47,8 @@ def measure(frames: int, schedule: str) -> dict[str, float]:
     import pack  # noqa: F401
     import toy
     from toy_files import animate, motion_model
-    from zoetrope.host.windows import apply_windows
-    from zoetrope.temporal.windows import WindowSettings
+    from zoetrope.host.sampling.context_windows import apply_windows
+    from zoetrope.temporal.windows.schedules import WindowSettings
 
     with tempfile.TemporaryDirectory() as folder:
         model = animate(toy.toy_model_patcher(), motion_model(Path(folder)))

@@ -51,10 +51,10 @@ def models(folder: Path, with_loras: list[bool]) -> list:
 
     import toy
     from toy_files import animate
-    from zoetrope.host import files
-    from zoetrope.host.lora import load_motion_lora
-    from zoetrope.host.motion import load_motion_model
-    from zoetrope.host.values import Strength
+    from zoetrope.host.call.strength import Strength
+    from zoetrope.host.loading import model_files as files
+    from zoetrope.host.lora.motion_lora import load_motion_lora
+    from zoetrope.host.motion.load import load_motion_model
 
     files.register_model_folders()
     for kind in (files.MOTION_MODELS, files.MOTION_LORAS):

@@ -50,11 +50,11 @@ import psutil  # noqa: E402
 
 import pack  # noqa: E402, F401
 import toy  # noqa: E402
-from zoetrope.host.apply import apply_motion_model  # noqa: E402
-from zoetrope.host.motion import MotionModel  # noqa: E402
-from zoetrope.host.settings import MotionSettings  # noqa: E402
+from zoetrope.host.motion.apply import apply_motion_model  # noqa: E402
+from zoetrope.host.motion.load import MotionModel  # noqa: E402
+from zoetrope.host.motion.settings import MotionSettings  # noqa: E402
 from zoetrope.motion_models.families import FAMILIES  # noqa: E402
-from zoetrope.motion_models.network import MotionNetwork  # noqa: E402
+from zoetrope.motion_models.networks.motion_module import MotionNetwork  # noqa: E402
 from zoetrope.motion_models.spec import MotionSpec, Site  # noqa: E402
 
 DEVICE = comfy.model_management.get_torch_device()

@@ -125,7 +125,8 @@ def moving_latents(frames: int, size: int) -> torch.Tensor:
 
 def ours(latents: torch.Tensor, vae: Any, **widgets: Any) -> None:
     """What Combine Video does with samples and vae."""
-    from zoetrope.host import sources, video
+    from zoetrope.host.video import frame_source as sources
+    from zoetrope.host.video import save_video as video
 
     settings = video.VideoSettings(RATE, **{"format": "h264-mp4", "quality": CRF, **widgets}, filename_prefix="ours")
     video.save_video(sources.frame_source(None, {"samples": latents}, vae), settings)

@@ -12,16 +12,16 @@ from comfy.model_patcher import ModelPatcher
 from comfy.samplers import calculate_sigmas
 from torch import Tensor
 
-from ..temporal.fuse import FUSE_METHODS, blend_shares
-from ..temporal.values import FrameValues, values_of
-from ..temporal.windows import WITHOUT_OVERLAP, WindowSettings, windows_for_step
-from ..video.chart import Bar, Chart, Curve, Row, draw
-from . import beside
-from .guidance import guidances_of
-from .settings import settings_of
-from .values import Strength
-from .views import settings_within, views_of
-from .windows import WindowHandler
+from ..charts.chart import Bar, Chart, Curve, Row, draw
+from ..temporal.values.frame_values import FrameValues, values_of
+from ..temporal.windows.blending import FUSE_METHODS, blend_shares
+from ..temporal.windows.schedules import WITHOUT_OVERLAP, WindowSettings, windows_for_step
+from .call.strength import Strength
+from .lora import bypass as beside
+from .motion.settings import settings_of
+from .motion.view_windows import settings_within, views_of
+from .prompts.cfg_per_frame import guidances_of
+from .sampling.context_windows import WindowHandler
 
 ROWS = 100  # more steps than these would make rows that nobody can read
 

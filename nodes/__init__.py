@@ -2,27 +2,16 @@
 
 from comfy_api.latest import io
 
-from . import (
-    camera,
-    control,
-    endless,
-    frames,
-    guidance,
-    image_to_video,
-    load,
-    lora,
-    lora_per_frame,
-    motion,
-    noise,
-    preprocess,
-    preview,
-    prompts,
-    sparse_control,
-    values,
-    video,
-    views,
-    windows,
-)
+from . import camera_ctrl as camera
+from . import clips as frames
+from . import combine_video as video
+from . import control, guidance, image_to_video, lora, lora_per_frame, motion, noise, preprocess, views, windows
+from . import frame_values as values
+from . import load_video as load
+from . import preview_schedule as preview
+from . import prompt_schedule as prompts
+from . import sample_video as endless
+from . import sparse_ctrl as sparse_control
 
 NODES: list[type[io.ComfyNode]] = [
     *motion.NODES,

@@ -2,15 +2,15 @@
 
 from comfy_api.latest import io
 
-from ..host.control import apply_per_frame, factor_over_frames, per_frame
-from ..host.control_masks import effect_mask
-from ..host.control_spec import ControlSpec
-from ..host.layer_weights import EXAMPLE as LAYERS_EXAMPLE
-from ..host.layer_weights import parse_layer_weights
-from ..host.ranges import sampling_range
-from ..temporal.hints import HINT_POLICIES
-from ..temporal.schedule import EXAMPLE, parse_value_schedule
-from ..temporal.values import FrameValues, Product, values_of
+from ..host.call.sampling_range import sampling_range
+from ..host.control.apply import apply_per_frame, factor_over_frames, per_frame
+from ..host.control.layer_weights import EXAMPLE as LAYERS_EXAMPLE
+from ..host.control.layer_weights import parse_layer_weights
+from ..host.control.masks import effect_mask
+from ..host.control.spec import ControlSpec
+from ..temporal.hint_policies import HINT_POLICIES
+from ..temporal.values.frame_values import FrameValues, Product, values_of
+from ..temporal.values.schedule import EXAMPLE, parse_value_schedule
 from .widgets import frame_values_input, keyframes_input, percent_inputs
 
 CATEGORY = "Zoetrope/control"

@@ -2,8 +2,8 @@
 
 from comfy_api.latest import io
 
-from ..host.guidance import apply_guidance, guidance_of
-from ..host.ranges import sampling_range
+from ..host.call.sampling_range import sampling_range
+from ..host.prompts.cfg_per_frame import apply_guidance, guidance_of
 from .motion import CATEGORY
 from .widgets import keyframes_input, percent_inputs, value_input
 

@@ -2,10 +2,10 @@
 
 from comfy_api.latest import io
 
-from ..host.image_reference import image_reference_guide
-from ..host.pia import pia_guide
-from ..host.values import strength_of
-from ..motion_models.pia import PRESETS
+from ..host.call.strength import strength_of
+from ..host.conditioners.animatelcm_i2v import image_reference_guide
+from ..host.conditioners.pia import pia_guide
+from ..motion_models.pia_affinity import PRESETS
 from .motion import apply_with, motion_inputs
 from .types import FrameValues, MotionModel
 

@@ -2,11 +2,13 @@
 
 from comfy_api.latest import io
 
-from ..host import adapter, files, lora
-from ..host.adapter import apply_domain_adapter
-from ..host.adapter import missing as missing_adapter
-from ..host.ranges import sampling_range
-from ..host.values import Strength, as_mask, strength_of
+from ..host.call.sampling_range import sampling_range
+from ..host.call.strength import Strength, as_mask, strength_of
+from ..host.loading import model_files as files
+from ..host.lora import domain_adapter as adapter
+from ..host.lora import motion_lora as lora
+from ..host.lora.domain_adapter import apply_domain_adapter
+from ..host.lora.domain_adapter import missing as missing_adapter
 from .motion import CATEGORY
 from .types import MotionLora as MotionLoraType
 from .widgets import frame_values_input, keyframes_input, percent_inputs

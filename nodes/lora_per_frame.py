@@ -2,9 +2,10 @@
 
 from comfy_api.latest import io
 
-from ..host import files, model_lora
-from ..host.ranges import sampling_range
-from ..host.values import strength_of
+from ..host.call.sampling_range import sampling_range
+from ..host.call.strength import strength_of
+from ..host.loading import model_files as files
+from ..host.lora import unet_lora as model_lora
 from .motion import CATEGORY
 from .widgets import frame_values_input, keyframes_input, percent_inputs
 

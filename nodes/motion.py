@@ -4,13 +4,16 @@ from typing import Any
 
 from comfy_api.latest import io, ui
 
-from ..host import apply, betas, files, motion
-from ..host.guides import Guide
-from ..host.ranges import sampling_range
-from ..host.settings import MotionSettings
-from ..host.values import Strength, as_mask, strength_of
-from ..motion_models.adjust import Adjustment
-from ..motion_models.blocks import EXAMPLE, parse_block_values
+from ..host.call.sampling_range import sampling_range
+from ..host.call.strength import Strength, as_mask, strength_of
+from ..host.loading import model_files as files
+from ..host.motion import apply
+from ..host.motion import load as motion
+from ..host.motion import noise_schedule as betas
+from ..host.motion.conditioner import Guide
+from ..host.motion.settings import MotionSettings
+from ..motion_models.adjustment import Adjustment
+from ..motion_models.block_values import EXAMPLE, parse_block_values
 from .types import MotionLora as MotionLoraType
 from .types import MotionModel
 from .widgets import keyframes_input, percent_inputs, value_input

@@ -2,8 +2,8 @@
 
 from comfy_api.latest import io
 
-from ..host.free_init import apply_free_init
-from ..host.noise import apply_noise
+from ..host.sampling.clip_noise import apply_noise
+from ..host.sampling.free_init import apply_free_init
 from ..temporal.free_init import FILTERS, FreeInitSettings
 from ..temporal.noise import NOISE_TYPES, NoiseSettings
 

@@ -2,8 +2,8 @@
 
 from comfy_api.latest import Input, io
 
-from ..host.preprocess import preprocess_frames
-from ..video.preprocess import METHODS, RANGES, PreprocessSettings
+from ..host.control.preprocess_frames import preprocess_frames
+from ..preprocessors.methods import METHODS, RANGES, PreprocessSettings
 
 METHOD_TOOLTIP = (
     "canny: thin edges. lineart: dark lines. scribble: a few thick lines. soft_edge: edges by their strength, "

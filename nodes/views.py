@@ -2,9 +2,9 @@
 
 from comfy_api.latest import io
 
-from ..host.views import apply_views
-from ..temporal.fuse import FUSE_METHODS
-from ..temporal.windows import SCHEDULES, WindowSettings
+from ..host.motion.view_windows import apply_views
+from ..temporal.windows.blending import FUSE_METHODS
+from ..temporal.windows.schedules import SCHEDULES, WindowSettings
 
 
 class ViewWindows(io.ComfyNode):

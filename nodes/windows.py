@@ -2,9 +2,9 @@
 
 from comfy_api.latest import io
 
-from ..host.windows import apply_windows
-from ..temporal.fuse import FUSE_METHODS
-from ..temporal.windows import SCHEDULES, WindowSettings
+from ..host.sampling.context_windows import apply_windows
+from ..temporal.windows.blending import FUSE_METHODS
+from ..temporal.windows.schedules import SCHEDULES, WindowSettings
 from .widgets import percent_inputs
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from motion_files import TOY_WIDTHS, fill, module_names, width_of
-from zoetrope.motion_models.positions import sinusoidal_positions
+from zoetrope.motion_models.networks.positions import sinusoidal_positions
 
 POSITIONS = 16
 MERGE = "{}.temporal_transformer.transformer_blocks.0.attention_blocks.0.processor.qkv_merge."

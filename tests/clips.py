@@ -13,10 +13,10 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from zoetrope.video.catalogue import catalogue
 from zoetrope.video.ffmpeg import find_ffmpeg
-from zoetrope.video.format_table import FORMATS
-from zoetrope.video.probe import opened
+from zoetrope.video.formats.available import catalogue
+from zoetrope.video.formats.encoder_probe import opened
+from zoetrope.video.formats.table import FORMATS
 
 
 def chart(frames, height=48, width=64):

@@ -13,7 +13,7 @@ from comfy.taesd.taesd import TAESD
 from comfy_api.latest import io
 
 from clips import chart
-from zoetrope.nodes.video import CombineVideo
+from zoetrope.nodes.combine_video import CombineVideo
 
 PROMPT = {"7": {"class_type": "ZoetropeCombineVideo", "inputs": {"text": "=;#\\\n\u65e5"}}}
 WORKFLOW = {"nodes": [{"id": 7, "type": "ZoetropeCombineVideo"}], "version": 0.4}

@@ -11,9 +11,9 @@ import av
 import numpy as np
 from PIL import Image
 
-from zoetrope.video.container import VideoFile
-from zoetrope.video.reader import look_through
-from zoetrope.video.timemap import Selection, TimeMap
+from zoetrope.video.decode.container import VideoFile
+from zoetrope.video.decode.frame_times import Selection, TimeMap
+from zoetrope.video.decode.reader import look_through
 
 
 def flat(frames, step=9, size=(64, 48), first=20):

@@ -60,8 +60,8 @@ def main() -> None:
     import toy  # noqa: PLC0415
     import zoetrope.nodes  # noqa: F401, PLC0415
     from toy_files import animate, motion_lora, motion_model  # noqa: PLC0415
-    from zoetrope.host.windows import apply_windows  # noqa: PLC0415
-    from zoetrope.temporal.windows import WindowSettings  # noqa: PLC0415
+    from zoetrope.host.sampling.context_windows import apply_windows  # noqa: PLC0415
+    from zoetrope.temporal.windows.schedules import WindowSettings  # noqa: PLC0415
 
     changed(before, "after import")
     with tempfile.TemporaryDirectory() as folder:

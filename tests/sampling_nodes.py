@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import toy
 from clips import chart
-from zoetrope.nodes.endless import SampleEndless, SampleVideo
+from zoetrope.nodes.sample_video import SampleEndless, SampleVideo
 
 SIZE = 64  # pixels of a side: latents of 8x8
 FILE = {"format": "h264-mp4", "filename_prefix": "zoetrope/animation"}

@@ -6,11 +6,11 @@ import folder_paths
 import safetensors.torch
 
 from toy_motion import lora_state_dict, motion_state_dict
-from zoetrope.host import files
-from zoetrope.host.apply import apply_motion_model
-from zoetrope.host.lora import load_motion_lora
-from zoetrope.host.motion import load_motion_model
-from zoetrope.host.values import strength_of
+from zoetrope.host.call.strength import strength_of
+from zoetrope.host.loading import model_files as files
+from zoetrope.host.lora.motion_lora import load_motion_lora
+from zoetrope.host.motion.apply import apply_motion_model
+from zoetrope.host.motion.load import load_motion_model
 from zoetrope.nodes.motion import settings_from
 
 

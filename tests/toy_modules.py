@@ -3,8 +3,8 @@
 import torch
 
 from motion_files import motion_file
-from zoetrope.motion_models.checkpoint import read_motion_checkpoint
-from zoetrope.motion_models.network import MotionNetwork
+from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint
+from zoetrope.motion_models.networks.motion_module import MotionNetwork
 
 CHANNELS = 64  # of the module at input 4
 FRAMES = 6

@@ -3,7 +3,7 @@
 import torch
 
 from motion_files import fill, module_names, motion_file
-from zoetrope.motion_models.positions import sinusoidal_positions
+from zoetrope.motion_models.networks.positions import sinusoidal_positions
 
 # family -> (middle block, stored positions, resolution levels), as in the published files
 SHAPES = {

@@ -8,8 +8,8 @@ import torch
 
 import toy
 from toy_files import animate, motion_model, relative_error
-from zoetrope.motion_models.checkpoint import read_motion_checkpoint
-from zoetrope.motion_models.network import MotionNetwork
+from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint
+from zoetrope.motion_models.networks.motion_module import MotionNetwork
 
 CUDA = torch.device("cuda")
 
@@ -61,7 +61,7 @@ def dynamic_vram():
 
 @pytest.mark.usefixtures("dynamic_vram")
 def test_dynamic_vram_keeps_both_sigma_tables(tmp_path):
-    """ComfyUI's ModelPatcherDynamic shares saved buffers between clones; see host/betas.py."""
+    """ComfyUI's ModelPatcherDynamic shares saved buffers between clones; see host/motion/noise_schedule.py."""
     dynamic = on_cuda(comfy.model_patcher.ModelPatcherDynamic)
     assert dynamic.is_dynamic()
     animated = animate(dynamic, motion_model(tmp_path))

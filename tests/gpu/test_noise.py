@@ -5,8 +5,8 @@ import torch
 
 import toy
 from toy_files import relative_error
-from zoetrope.host.free_init import apply_free_init
-from zoetrope.host.noise import apply_noise
+from zoetrope.host.sampling.clip_noise import apply_noise
+from zoetrope.host.sampling.free_init import apply_free_init
 from zoetrope.temporal.free_init import FreeInitSettings
 from zoetrope.temporal.noise import NoiseSettings
 

@@ -8,10 +8,11 @@ from comfy_extras.nodes_advanced_samplers import SamplerLCMUpscale
 import toy
 from toy_files import animate, motion_lora, put
 from toy_motion import lora_state_dict, motion_state_dict
-from zoetrope.host import files, lora
-from zoetrope.host.motion import load_motion_model
-from zoetrope.host.windows import apply_windows
-from zoetrope.temporal.windows import WindowSettings
+from zoetrope.host.loading import model_files as files
+from zoetrope.host.lora import motion_lora as lora
+from zoetrope.host.motion.load import load_motion_model
+from zoetrope.host.sampling.context_windows import apply_windows
+from zoetrope.temporal.windows.schedules import WindowSettings
 
 LONG_64 = "long_64"  # LongAnimateDiff's second file: v2 with 128 positions
 

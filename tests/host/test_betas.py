@@ -11,7 +11,7 @@ from comfy.patcher_extension import CallbacksMP
 
 import toy
 from toy_files import animate, motion_model
-from zoetrope.host import betas
+from zoetrope.host.motion import noise_schedule as betas
 
 PLAIN_SIGMA_MAX = 14.6146  # SD1.5: betas linspace(sqrt .00085, sqrt .012)^2
 

@@ -7,13 +7,15 @@ import torch
 import toy
 from camera_files import POSE_TEXT, authors_layout, camera_file
 from toy_files import animate, motion_model, put, relative_error
-from zoetrope.host import camera, files, guides
-from zoetrope.host.settings import settings_of
-from zoetrope.host.values import strength_of
-from zoetrope.host.windows import WindowSettings, apply_windows
+from zoetrope.host.call.strength import strength_of
+from zoetrope.host.conditioners import camera_ctrl as camera
+from zoetrope.host.loading import model_files as files
+from zoetrope.host.motion import conditioner as guides
+from zoetrope.host.motion.settings import settings_of
+from zoetrope.host.sampling.context_windows import WindowSettings, apply_windows
 from zoetrope.motion_models.camera_poses import motion_poses, parse_poses
-from zoetrope.nodes.camera import ApplyCameraCtrl, CameraPoses
-from zoetrope.temporal.values import listed
+from zoetrope.nodes.camera_ctrl import ApplyCameraCtrl, CameraPoses
+from zoetrope.temporal.values.frame_values import listed
 
 NAME = "CameraCtrl_pruned.safetensors"
 WIDTHS = (toy.WIDTH,) * 4

@@ -18,8 +18,9 @@ from comfy_api.latest import InputImpl
 
 from clips import chart, decode, exif_texts, left_behind, mp4_tags, running_children, webp_chunks
 from combine import PROMPT, WORKFLOW, RecordingVAE, combine, image_vae, images, latents, saved_file, video_vae
-from zoetrope.host import sources, video
-from zoetrope.nodes.video import NODES, CombineVideo
+from zoetrope.host.video import frame_source as sources
+from zoetrope.host.video import save_video as video
+from zoetrope.nodes.combine_video import NODES, CombineVideo
 
 pytestmark = pytest.mark.usefixtures("folders")
 

@@ -14,14 +14,14 @@ from comfy_extras import nodes_custom_sampler as custom
 import nodes
 import toy
 from toy import same, with_core_handler
-from zoetrope.host import control
-from zoetrope.host.control import apply_per_frame
-from zoetrope.host.control_spec import ControlSpec
-from zoetrope.host.frame_control import FrameControl
-from zoetrope.host.windows import apply_windows
+from zoetrope.host.control import apply as control
+from zoetrope.host.control.apply import apply_per_frame
+from zoetrope.host.control.frame_control import FrameControl
+from zoetrope.host.control.spec import ControlSpec
+from zoetrope.host.sampling.context_windows import apply_windows
 from zoetrope.nodes.control import ApplyControlNetPerFrame
-from zoetrope.temporal.schedule import parse_value_schedule
-from zoetrope.temporal.windows import WindowSettings
+from zoetrope.temporal.values.schedule import parse_value_schedule
+from zoetrope.temporal.windows.schedules import WindowSettings
 
 FRAMES = 4
 SMALL = WindowSettings(3, 1)

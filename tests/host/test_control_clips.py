@@ -5,9 +5,9 @@ import torch
 
 import nodes
 import toy
-from zoetrope.host.windows import apply_windows
+from zoetrope.host.sampling.context_windows import apply_windows
 from zoetrope.nodes.control import ControlNetPerFrame
-from zoetrope.temporal.windows import WindowSettings
+from zoetrope.temporal.windows.schedules import WindowSettings
 
 
 @pytest.fixture(scope="module")

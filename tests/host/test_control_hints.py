@@ -14,14 +14,14 @@ import nodes
 import toy
 from echo_control import FRAMES, echo, echo_adapter, hints_in, numbered, record
 from toy import with_core_handler
-from zoetrope.host import control
-from zoetrope.host.control import apply_per_frame
-from zoetrope.host.control_residuals import added, scaled
-from zoetrope.host.control_spec import ControlSpec
-from zoetrope.host.windows import apply_windows
-from zoetrope.temporal.hints import HINT_POLICIES, hint_indexes
-from zoetrope.temporal.schedule import parse_value_schedule
-from zoetrope.temporal.windows import WindowSettings
+from zoetrope.host.control import apply as control
+from zoetrope.host.control.apply import apply_per_frame
+from zoetrope.host.control.residuals import added, scaled
+from zoetrope.host.control.spec import ControlSpec
+from zoetrope.host.sampling.context_windows import apply_windows
+from zoetrope.temporal.hint_policies import HINT_POLICIES, hint_indexes
+from zoetrope.temporal.values.schedule import parse_value_schedule
+from zoetrope.temporal.windows.schedules import WindowSettings
 
 SCHEDULES = ["standard_uniform", "standard_static", "looped_uniform", "batched"]
 

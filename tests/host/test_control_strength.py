@@ -18,12 +18,12 @@ import nodes
 import toy
 from echo_control import echo
 from toy import same
-from zoetrope.host import control
-from zoetrope.host.control_fit import elements
-from zoetrope.host.frame_control import FrameControl
-from zoetrope.host.windows import apply_windows
+from zoetrope.host.control import apply as control
+from zoetrope.host.control.compatibility import elements
+from zoetrope.host.control.frame_control import FrameControl
+from zoetrope.host.sampling.context_windows import apply_windows
 from zoetrope.nodes.control import ApplyControlNetPerFrame, ControlNetPerFrame
-from zoetrope.temporal.windows import WindowSettings
+from zoetrope.temporal.windows.schedules import WindowSettings
 
 FRAMES = 4
 SMALL = WindowSettings(3, 1)

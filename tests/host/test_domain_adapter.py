@@ -7,10 +7,11 @@ import torch
 
 import toy
 from toy_files import animate, motion_model, put, relative_error
-from zoetrope.host import files, lora
-from zoetrope.host.adapter import apply_domain_adapter, missing
-from zoetrope.host.ranges import SamplingRange
-from zoetrope.host.values import Strength
+from zoetrope.host.call.sampling_range import SamplingRange
+from zoetrope.host.call.strength import Strength
+from zoetrope.host.loading import model_files as files
+from zoetrope.host.lora import motion_lora as lora
+from zoetrope.host.lora.domain_adapter import apply_domain_adapter, missing
 
 ALWAYS = SamplingRange()
 

@@ -19,11 +19,11 @@ import toy
 from clips import decode, left_behind, running_children
 from sampling_nodes import SIZE, LargestBatch, answering, clip, endless, mixing, prompts, toy_vae, video_to_video
 from toy_files import animate, motion_model, relative_error
-from zoetrope.host import fifo
-from zoetrope.host import prompts as prompts_host
-from zoetrope.host.free_init import apply_free_init
-from zoetrope.host.guided import Guided
-from zoetrope.host.noise import apply_noise
+from zoetrope.host.prompts import prompt_schedule as prompts_host
+from zoetrope.host.sampling import fifo
+from zoetrope.host.sampling.clip_noise import apply_noise
+from zoetrope.host.sampling.free_init import apply_free_init
+from zoetrope.host.sampling.sampler_inputs import Guided
 from zoetrope.temporal.fifo import Fifo, FifoSettings
 from zoetrope.temporal.free_init import FreeInitSettings
 from zoetrope.temporal.noise import NoiseSettings

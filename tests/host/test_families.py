@@ -14,11 +14,12 @@ import toy
 from camera_files import camera_file
 from toy_files import animate, put, relative_error
 from toy_motion import SHAPES, motion_state_dict
-from zoetrope.host import camera, files
-from zoetrope.host.image_reference import ImageReferenceGuide
-from zoetrope.host.motion import load_motion_model
-from zoetrope.host.pia import PiaGuide
-from zoetrope.host.values import Strength
+from zoetrope.host.call.strength import Strength
+from zoetrope.host.conditioners import camera_ctrl as camera
+from zoetrope.host.conditioners.animatelcm_i2v import ImageReferenceGuide
+from zoetrope.host.conditioners.pia import PiaGuide
+from zoetrope.host.loading import model_files as files
+from zoetrope.host.motion.load import load_motion_model
 from zoetrope.motion_models.camera_poses import motion_poses
 from zoetrope.motion_models.families import Family
 

@@ -12,14 +12,14 @@ from comfy.patcher_extension import WrappersMP
 from comfy_extras import nodes_custom_sampler as custom
 
 import toy
-from zoetrope.host import free_init
-from zoetrope.host.free_init import apply_free_init
-from zoetrope.host.noise import apply_noise
-from zoetrope.host.windows import apply_windows
+from zoetrope.host.sampling import free_init
+from zoetrope.host.sampling.clip_noise import apply_noise
+from zoetrope.host.sampling.context_windows import apply_windows
+from zoetrope.host.sampling.free_init import apply_free_init
 from zoetrope.nodes.noise import FreeInit
 from zoetrope.temporal.free_init import FreeInitSettings, low_pass
 from zoetrope.temporal.noise import NoiseSettings, derived_seed, draw_like
-from zoetrope.temporal.windows import WindowSettings
+from zoetrope.temporal.windows.schedules import WindowSettings
 
 FRAMES = 6
 SHAPE = (FRAMES, 4, toy.SIZE, toy.SIZE)

@@ -10,11 +10,11 @@ from comfy_extras.nodes_perpneg import PerpNegGuider
 
 import toy
 from toy_files import relative_error
-from zoetrope.host.guidance import FrameScale, apply_guidance, guidance_of
-from zoetrope.host.numbered import numbered
-from zoetrope.host.ranges import SamplingRange
-from zoetrope.host.windows import apply_windows
-from zoetrope.temporal.windows import WindowSettings
+from zoetrope.host.call.clip_part import numbered
+from zoetrope.host.call.sampling_range import SamplingRange
+from zoetrope.host.prompts.cfg_per_frame import FrameScale, apply_guidance, guidance_of
+from zoetrope.host.sampling.context_windows import apply_windows
+from zoetrope.temporal.windows.schedules import WindowSettings
 
 RAMP = [1.0, 4.5, 7.0, 0.0]
 FRAMES = len(RAMP)

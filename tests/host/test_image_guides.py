@@ -8,19 +8,20 @@ from torch.nn.functional import conv2d
 
 import toy
 from toy_files import animate, motion_model, relative_error
-from zoetrope.host import guides, image_reference
-from zoetrope.host.condition_image import encode_image
-from zoetrope.host.guides import ChunkInfo
-from zoetrope.host.image_reference import ImageReferenceGuide
-from zoetrope.host.pia import PiaGuide
-from zoetrope.host.settings import settings_of
-from zoetrope.host.values import strength_of
-from zoetrope.host.windows import WindowSettings, apply_windows
+from zoetrope.host.call.condition_image import encode_image
+from zoetrope.host.call.strength import strength_of
+from zoetrope.host.conditioners import animatelcm_i2v as image_reference
+from zoetrope.host.conditioners.animatelcm_i2v import ImageReferenceGuide
+from zoetrope.host.conditioners.pia import PiaGuide
+from zoetrope.host.motion import conditioner as guides
+from zoetrope.host.motion.conditioner import ChunkInfo
+from zoetrope.host.motion.settings import settings_of
+from zoetrope.host.sampling.context_windows import WindowSettings, apply_windows
 from zoetrope.motion_models.errors import MotionFileError
-from zoetrope.motion_models.pia import affinity
+from zoetrope.motion_models.pia_affinity import affinity
 from zoetrope.nodes.image_to_video import ApplyAnimateLCMI2V, ApplyPIA
 from zoetrope.nodes.motion import ApplyMotionModel
-from zoetrope.temporal.values import listed
+from zoetrope.temporal.values.frame_values import listed
 
 LATENT = {"samples": torch.zeros(8, 4, toy.SIZE, toy.SIZE)}
 HALVES = WindowSettings(2, 0, "standard_static")

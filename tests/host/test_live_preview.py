@@ -22,9 +22,9 @@ from comfy_execution.progress import ProgressHandler, add_progress_handler, get_
 from comfy_execution.utils import CurrentNodeContext
 
 import toy
-from zoetrope.host import live_preview
-from zoetrope.host.windows import apply_windows
-from zoetrope.temporal.windows import WindowSettings
+from zoetrope.host.progress import live_preview
+from zoetrope.host.sampling.context_windows import apply_windows
+from zoetrope.temporal.windows.schedules import WindowSettings
 
 FRAMES, STEPS, NODE = 6, 4, "12"
 

@@ -14,8 +14,8 @@ from comfy import model_management
 from PIL import Image
 
 from sampling_nodes import run_node
-from zoetrope.host import inputs
-from zoetrope.nodes.load import LoadFrames
+from zoetrope.host.video import input_files as inputs
+from zoetrope.nodes.load_video import LoadFrames
 
 pytestmark = pytest.mark.usefixtures("folders")
 

@@ -19,9 +19,10 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from clips import chart, left_behind
 from footage_files import film, flat, webp, written
 from sampling_nodes import run_node, toy_vae
-from zoetrope.host import inputs, loaded
-from zoetrope.host import load as load_module
-from zoetrope.nodes.load import LoadVideo
+from zoetrope.host.video import frame_stores as loaded
+from zoetrope.host.video import input_files as inputs
+from zoetrope.host.video import load_video as load_module
+from zoetrope.nodes.load_video import LoadVideo
 
 pytestmark = pytest.mark.usefixtures("folders")
 

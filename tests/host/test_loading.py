@@ -9,10 +9,10 @@ import torch
 import toy
 from toy_files import animate, motion_lora, motion_model, put, relative_error
 from toy_motion import lora_state_dict, motion_state_dict
-from zoetrope.host import files
-from zoetrope.host.lora import load_motion_lora
-from zoetrope.host.motion import load_motion_model, load_patcher
-from zoetrope.host.values import Strength
+from zoetrope.host.call.strength import Strength
+from zoetrope.host.loading import model_files as files
+from zoetrope.host.lora.motion_lora import load_motion_lora
+from zoetrope.host.motion.load import load_motion_model, load_patcher
 
 
 @pytest.mark.parametrize(("version", "modules", "frames"), [("v1", 20, 24), ("v2", 21, 32), ("v3", 20, 32)])

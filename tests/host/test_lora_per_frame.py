@@ -6,13 +6,13 @@ import torch
 
 import toy
 from toy_files import put, relative_error
-from zoetrope.host.beside import RowFactors
-from zoetrope.host.frames import RUN_KEY
-from zoetrope.host.model_lora import apply_lora
-from zoetrope.host.ranges import SamplingRange
-from zoetrope.host.values import Strength, strength_of
-from zoetrope.host.windows import apply_windows
-from zoetrope.temporal.windows import WindowSettings
+from zoetrope.host.call.frames import RUN_KEY
+from zoetrope.host.call.sampling_range import SamplingRange
+from zoetrope.host.call.strength import Strength, strength_of
+from zoetrope.host.lora.bypass import RowFactors
+from zoetrope.host.lora.unet_lora import apply_lora
+from zoetrope.host.sampling.context_windows import apply_windows
+from zoetrope.temporal.windows.schedules import WindowSettings
 
 ALWAYS = SamplingRange()
 RANK = 4

@@ -7,13 +7,14 @@ from comfy.weight_adapter.base import WeightAdapterBase
 import toy
 from toy_files import animate, motion_lora, motion_model, put, relative_error
 from toy_motion import lora_state_dict, motion_state_dict
-from zoetrope.host import files, lora
-from zoetrope.host.motion import load_motion_model
-from zoetrope.host.ranges import SamplingRange
-from zoetrope.host.values import strength_of
-from zoetrope.host.windows import apply_windows
-from zoetrope.temporal.schedule import parse_value_schedule
-from zoetrope.temporal.windows import WindowSettings
+from zoetrope.host.call.sampling_range import SamplingRange
+from zoetrope.host.call.strength import strength_of
+from zoetrope.host.loading import model_files as files
+from zoetrope.host.lora import motion_lora as lora
+from zoetrope.host.motion.load import load_motion_model
+from zoetrope.host.sampling.context_windows import apply_windows
+from zoetrope.temporal.values.schedule import parse_value_schedule
+from zoetrope.temporal.windows.schedules import WindowSettings
 
 STRENGTH = -0.5
 # The last module before the output: behind its attentions no layer lets frames meet.

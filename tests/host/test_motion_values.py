@@ -7,13 +7,13 @@ import torch
 import toy
 from toy_files import animate, motion_model, put, relative_error
 from toy_motion import motion_state_dict
-from zoetrope.host import files
-from zoetrope.host.motion import adjust_motion_model, info, load_motion_model
-from zoetrope.host.windows import apply_windows
-from zoetrope.motion_models.adjust import Adjustment
-from zoetrope.motion_models.blocks import BlockValues, parse_block_values
-from zoetrope.temporal.schedule import parse_value_schedule
-from zoetrope.temporal.windows import WindowSettings
+from zoetrope.host.loading import model_files as files
+from zoetrope.host.motion.load import adjust_motion_model, info, load_motion_model
+from zoetrope.host.sampling.context_windows import apply_windows
+from zoetrope.motion_models.adjustment import Adjustment
+from zoetrope.motion_models.block_values import BlockValues, parse_block_values
+from zoetrope.temporal.values.schedule import parse_value_schedule
+from zoetrope.temporal.windows.schedules import WindowSettings
 
 
 @pytest.fixture(scope="module")

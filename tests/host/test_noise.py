@@ -9,8 +9,8 @@ from comfy.patcher_extension import WrappersMP
 from comfy_extras import nodes_custom_sampler as custom
 
 import toy
-from zoetrope.host import noise as host_noise
-from zoetrope.host.noise import apply_noise
+from zoetrope.host.sampling import clip_noise as host_noise
+from zoetrope.host.sampling.clip_noise import apply_noise
 from zoetrope.nodes.noise import ClipNoise
 from zoetrope.temporal.noise import NoiseSettings, noise_sources
 

@@ -5,10 +5,10 @@ import torch
 from comfy import model_management, utils
 
 import toy
-from zoetrope.host.preprocess import hint_size, preprocess_frames
+from zoetrope.host.control.preprocess_frames import hint_size, preprocess_frames
 from zoetrope.nodes.control import ApplyControlNetPerFrame
 from zoetrope.nodes.preprocess import PreprocessFrames
-from zoetrope.video.preprocess import METHODS, PreprocessSettings
+from zoetrope.preprocessors.methods import METHODS, PreprocessSettings
 
 
 def frames(count=3, height=48, width=64, channels=3):

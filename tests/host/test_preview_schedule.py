@@ -5,18 +5,18 @@ import torch
 
 import toy
 import toy_files
-from zoetrope.host.guidance import apply_guidance, guidance_of
-from zoetrope.host.model_lora import apply_lora
+from zoetrope.host.call.sampling_range import SamplingRange
+from zoetrope.host.call.strength import Strength
+from zoetrope.host.lora.unet_lora import apply_lora
+from zoetrope.host.motion.view_windows import apply_views
 from zoetrope.host.preview_schedule import chart_of, picture, planned_steps
-from zoetrope.host.ranges import SamplingRange
-from zoetrope.host.values import Strength
-from zoetrope.host.views import apply_views
-from zoetrope.host.windows import apply_windows
-from zoetrope.nodes.preview import PreviewSchedule
-from zoetrope.temporal.fuse import blend_shares
-from zoetrope.temporal.schedule import parse_value_schedule
-from zoetrope.temporal.values import listed
-from zoetrope.temporal.windows import WindowSettings, windows_for_step
+from zoetrope.host.prompts.cfg_per_frame import apply_guidance, guidance_of
+from zoetrope.host.sampling.context_windows import apply_windows
+from zoetrope.nodes.preview_schedule import PreviewSchedule
+from zoetrope.temporal.values.frame_values import listed
+from zoetrope.temporal.values.schedule import parse_value_schedule
+from zoetrope.temporal.windows.blending import blend_shares
+from zoetrope.temporal.windows.schedules import WindowSettings, windows_for_step
 
 FRAMES, STEPS = 11, 5
 SMALL = WindowSettings(4, 1)

@@ -20,11 +20,11 @@ import toy
 from toy import same, with_core_handler
 from toy_clip import SDXL_CONTEXT, toy_clip, toy_sdxl_clip
 from toy_files import animate, motion_model
-from zoetrope.host.numbered import numbered
-from zoetrope.host.prompts import KEY
-from zoetrope.host.windows import apply_windows
-from zoetrope.nodes.prompts import PromptSchedule
-from zoetrope.temporal.windows import WindowSettings
+from zoetrope.host.call.clip_part import numbered
+from zoetrope.host.prompts.prompt_schedule import KEY
+from zoetrope.host.sampling.context_windows import apply_windows
+from zoetrope.nodes.prompt_schedule import PromptSchedule
+from zoetrope.temporal.windows.schedules import WindowSettings
 
 FRAMES = 6
 SMALL = WindowSettings(4, 1)

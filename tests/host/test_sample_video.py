@@ -17,12 +17,12 @@ import toy
 from clips import chart
 from sampling_nodes import SIZE, LargestBatch, clip, prompts, toy_vae, video_to_video
 from toy_files import animate, motion_model
-from zoetrope.host.control import apply_per_frame
-from zoetrope.host.guided import Guided
-from zoetrope.host.noise import apply_noise
-from zoetrope.host.segments import Footage, SegmentSettings, video_frames
+from zoetrope.host.control.apply import apply_per_frame
+from zoetrope.host.sampling.clip_noise import apply_noise
+from zoetrope.host.sampling.sampler_inputs import Guided
+from zoetrope.host.sampling.video_to_video import Footage, SegmentSettings, video_frames
 from zoetrope.temporal.noise import NoiseSettings, frame_noise
-from zoetrope.temporal.schedule import parse_value_schedule
+from zoetrope.temporal.values.schedule import parse_value_schedule
 
 SEGMENTS = SegmentSettings(3, 2, "euler", "normal", 0.7, window=4, overlap=2)
 pytestmark = pytest.mark.usefixtures("folders")

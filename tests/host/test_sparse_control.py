@@ -17,13 +17,13 @@ from sampling_nodes import toy_vae
 from sparse_files import sparse_file
 from toy import same, with_core_handler
 from toy_files import put, relative_error
-from zoetrope.host.control import apply_per_frame
-from zoetrope.host.windows import apply_windows
-from zoetrope.motion_models.sparse_file import read_sparse_checkpoint
-from zoetrope.nodes.sparse_control import LoadSparseCtrl, SparseKeyframes
-from zoetrope.temporal.schedule import parse_value_schedule
-from zoetrope.temporal.values import listed
-from zoetrope.temporal.windows import WindowSettings
+from zoetrope.host.control.apply import apply_per_frame
+from zoetrope.host.sampling.context_windows import apply_windows
+from zoetrope.motion_models.checkpoints.sparse_ctrl import read_sparse_checkpoint
+from zoetrope.nodes.sparse_ctrl import LoadSparseCtrl, SparseKeyframes
+from zoetrope.temporal.values.frame_values import listed
+from zoetrope.temporal.values.schedule import parse_value_schedule
+from zoetrope.temporal.windows.schedules import WindowSettings
 
 FRAMES = 6
 SIZE = 8  # of latents

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from zoetrope.host.values import Strength
-from zoetrope.temporal.values import listed
+from zoetrope.host.call.strength import Strength
+from zoetrope.temporal.values.frame_values import listed
 
 pytestmark = pytest.mark.newest_host
 LIKE = torch.zeros(1, dtype=torch.float64)

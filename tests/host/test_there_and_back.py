@@ -10,9 +10,9 @@ import torch
 from clips import written_formats
 from combine import combine, images, saved_file
 from sampling_nodes import run_node
-from zoetrope.host import inputs
-from zoetrope.nodes.load import LoadFrames, LoadVideo
-from zoetrope.video.format_table import FORMATS
+from zoetrope.host.video import input_files as inputs
+from zoetrope.nodes.load_video import LoadFrames, LoadVideo
+from zoetrope.video.formats.table import FORMATS
 
 pytestmark = [pytest.mark.usefixtures("folders"), pytest.mark.newest_host]
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 import toy
+from zoetrope.nodes.clips import MergeFrames, SelectFrames
 from zoetrope.nodes.control import ApplyControlNetPerFrame
-from zoetrope.nodes.frames import MergeFrames, SelectFrames
-from zoetrope.nodes.values import (
+from zoetrope.nodes.frame_values import (
     FrameValues,
     FrameValuesFromAudio,
     FrameValuesFromCurve,
@@ -14,7 +14,7 @@ from zoetrope.nodes.values import (
     FrameValuesFromMask,
     read_curve,
 )
-from zoetrope.temporal.values import listed
+from zoetrope.temporal.values.frame_values import listed
 
 LINEAR = {"points": [[0, 0], [0.5, 1], [1, 0]], "interpolation": "linear"}
 

@@ -15,8 +15,8 @@ from PIL import Image
 
 from clips import chart, decode, left_behind, mp4_tags
 from combine import PROMPT, combine, image_vae, images, latents, saved_file
-from zoetrope.host import formats
-from zoetrope.nodes.video import CombineVideo
+from zoetrope.host.video import formats
+from zoetrope.nodes.combine_video import CombineVideo
 
 pytestmark = pytest.mark.usefixtures("folders")
 

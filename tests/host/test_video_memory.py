@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from clips import left_behind
-from zoetrope.host import sources, video
-from zoetrope.video.pump import WAITING
+from zoetrope.host.video import frame_source as sources
+from zoetrope.host.video import save_video as video
+from zoetrope.video.encode.writer_thread import WAITING
 
 pytestmark = [pytest.mark.newest_host, pytest.mark.usefixtures("folders")]
 

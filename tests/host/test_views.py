@@ -8,15 +8,17 @@ import toy
 from camera_files import camera_file
 from toy_files import animate, motion_model, put, relative_error
 from toy_motion import SHAPES
-from zoetrope.host import camera, files, views
-from zoetrope.host.image_reference import ImageReferenceGuide
-from zoetrope.host.pia import PiaGuide
-from zoetrope.host.values import strength_of
-from zoetrope.host.windows import apply_windows
+from zoetrope.host.call.strength import strength_of
+from zoetrope.host.conditioners import camera_ctrl as camera
+from zoetrope.host.conditioners.animatelcm_i2v import ImageReferenceGuide
+from zoetrope.host.conditioners.pia import PiaGuide
+from zoetrope.host.loading import model_files as files
+from zoetrope.host.motion import view_windows as views
+from zoetrope.host.sampling.context_windows import apply_windows
 from zoetrope.motion_models.camera_poses import motion_poses
 from zoetrope.nodes.views import ViewWindows
-from zoetrope.temporal.values import listed
-from zoetrope.temporal.windows import WindowSettings, windows_for_step
+from zoetrope.temporal.values.frame_values import listed
+from zoetrope.temporal.windows.schedules import WindowSettings, windows_for_step
 
 SIZE = 8  # of the latent: one pixel in the deepest level
 FRAMES = 7

@@ -8,10 +8,10 @@ import torch
 import toy
 from seam import seam, turning_noise
 from toy_files import animate, motion_model, relative_error
-from zoetrope.host import memory
-from zoetrope.host.frames import WINDOWS_KEY, frames_at_once, windows_per_chunk
-from zoetrope.host.windows import apply_windows
-from zoetrope.temporal.windows import WindowSettings, windows_for_step
+from zoetrope.host.call.frames import WINDOWS_KEY, frames_at_once, windows_per_chunk
+from zoetrope.host.motion import memory
+from zoetrope.host.sampling.context_windows import apply_windows
+from zoetrope.temporal.windows.schedules import WindowSettings, windows_for_step
 
 SMALL = WindowSettings(4, 1)
 

@@ -17,13 +17,15 @@ from comfy_extras import nodes_custom_sampler as custom
 
 import toy
 from toy import same, with_core_handler
-from zoetrope.host import memory, progress, windows
-from zoetrope.host.steps import sampling_step
-from zoetrope.host.window_conds import conds_of_window
-from zoetrope.host.windows import apply_windows
-from zoetrope.temporal.fuse import FUSE_METHODS
-from zoetrope.temporal.window_stages import WindowStage
-from zoetrope.temporal.windows import WindowSettings, windows_for_step
+from zoetrope.host.call.conditioning_rows import conds_of_window
+from zoetrope.host.call.steps import sampling_step
+from zoetrope.host.motion import memory
+from zoetrope.host.progress import window_progress as progress
+from zoetrope.host.sampling import context_windows as windows
+from zoetrope.host.sampling.context_windows import apply_windows
+from zoetrope.temporal.windows.blending import FUSE_METHODS
+from zoetrope.temporal.windows.schedules import WindowSettings, windows_for_step
+from zoetrope.temporal.windows.stages import WindowStage
 
 FRAMES, SIZE = 6, 8  # of the latent
 SMALL = WindowSettings(4, 1)

@@ -15,13 +15,13 @@ from torch.nn.functional import avg_pool2d, conv2d, layer_norm, linear
 
 from camera_files import POSE_TEXT, authors_layout, camera_file
 from motion_files import module_names, motion_file
-from zoetrope.motion_models.call import PoseMerge, SiteCall
-from zoetrope.motion_models.camera_file import read_camera_checkpoint
-from zoetrope.motion_models.camera_network import CameraNetwork
 from zoetrope.motion_models.camera_poses import chain, from_first, motion_poses, parse_poses, pluecker_rays
-from zoetrope.motion_models.checkpoint import read_motion_checkpoint
-from zoetrope.motion_models.keys import unet_block
-from zoetrope.motion_models.network import MotionNetwork
+from zoetrope.motion_models.checkpoints.camera_ctrl import read_camera_checkpoint
+from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint
+from zoetrope.motion_models.checkpoints.weight_names import unet_block
+from zoetrope.motion_models.networks.camera_encoder import CameraNetwork
+from zoetrope.motion_models.networks.module_call import PoseMerge, SiteCall
+from zoetrope.motion_models.networks.motion_module import MotionNetwork
 
 HEADS = 8
 

@@ -19,13 +19,13 @@ from einops import rearrange
 from torch.nn.functional import group_norm, layer_norm, linear
 
 from motion_files import TOY_WIDTHS, fill, module_names, module_shapes, motion_file, motion_shapes
-from zoetrope.motion_models.call import SiteCall
-from zoetrope.motion_models.checkpoint import read_motion_checkpoint
-from zoetrope.motion_models.network import MotionNetwork
-from zoetrope.motion_models.positions import sinusoidal_positions
-from zoetrope.motion_models.views import view_groups
-from zoetrope.temporal.fuse import blend_shares
-from zoetrope.temporal.windows import WindowSettings, windows_for_step
+from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint
+from zoetrope.motion_models.networks.module_call import SiteCall
+from zoetrope.motion_models.networks.motion_module import MotionNetwork
+from zoetrope.motion_models.networks.positions import sinusoidal_positions
+from zoetrope.motion_models.networks.views import view_groups
+from zoetrope.temporal.windows.blending import blend_shares
+from zoetrope.temporal.windows.schedules import WindowSettings, windows_for_step
 
 FAMILIES = {
     "v1": {"positions": 24},

@@ -11,7 +11,7 @@ import torch
 from diffusers import DDIMScheduler, EulerDiscreteScheduler, LCMScheduler
 
 import toy
-from zoetrope.host import betas
+from zoetrope.host.motion import noise_schedule as betas
 from zoetrope.motion_models.families import FAMILIES
 
 PUBLISHED = {

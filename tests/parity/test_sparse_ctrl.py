@@ -18,8 +18,8 @@ from diffusers_unets import PerFrameNorm
 import toy
 from motion_files import fill
 from sparse_files import IN_COMFY, comfy_name, diffusers_layout, sparse_file
-from zoetrope.host.sparse_network import SparseCall, SparseNetwork
-from zoetrope.motion_models.sparse_file import read_sparse_checkpoint
+from zoetrope.host.control.sparse_ctrl.network import SparseCall, SparseNetwork
+from zoetrope.motion_models.checkpoints.sparse_ctrl import read_sparse_checkpoint
 
 WIDTHS = (32, 64, 64, 128)
 FRAMES, CHUNKS = 7, 2

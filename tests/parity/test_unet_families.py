@@ -16,12 +16,12 @@ from unet_5d import unet_5d
 import toy
 from toy_files import animate, put
 from toy_motion import SHAPES, motion_state_dict
-from zoetrope.host import files
-from zoetrope.host.image_reference import ImageReferenceGuide
-from zoetrope.host.motion import load_motion_model
-from zoetrope.host.pia import PiaGuide
-from zoetrope.host.values import strength_of
-from zoetrope.motion_models.positions import sinusoidal_positions
+from zoetrope.host.call.strength import strength_of
+from zoetrope.host.conditioners.animatelcm_i2v import ImageReferenceGuide
+from zoetrope.host.conditioners.pia import PiaGuide
+from zoetrope.host.loading import model_files as files
+from zoetrope.host.motion.load import load_motion_model
+from zoetrope.motion_models.networks.positions import sinusoidal_positions
 
 FRAMES = 5
 FILE_NAMES = {"lightning": "animatediff_lightning_4step.safetensors"}

@@ -10,8 +10,8 @@ import comfy.context_windows as core
 import pytest
 import torch
 
-from zoetrope.temporal.fuse import blend_shares, window_weights
-from zoetrope.temporal.windows import SCHEDULES, WindowSettings, step_phase, windows_for_step
+from zoetrope.temporal.windows.blending import blend_shares, window_weights
+from zoetrope.temporal.windows.schedules import SCHEDULES, WindowSettings, step_phase, windows_for_step
 
 
 def core_windows(settings, total, step):

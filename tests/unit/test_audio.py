@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from zoetrope.temporal.audio import AudioValues, frame_loudness, percentile
+from zoetrope.temporal.values.audio import AudioValues, frame_loudness, percentile
 
 RATE = 16000
 

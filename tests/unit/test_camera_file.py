@@ -5,9 +5,9 @@ import torch
 
 from camera_files import MERGE, authors_layout, camera_file
 from motion_files import motion_file
-from zoetrope.motion_models.camera_file import read_camera_checkpoint
-from zoetrope.motion_models.camera_network import CameraNetwork
+from zoetrope.motion_models.checkpoints.camera_ctrl import read_camera_checkpoint
 from zoetrope.motion_models.errors import MotionFileError
+from zoetrope.motion_models.networks.camera_encoder import CameraNetwork
 
 CONV = "encoder_down_conv_blocks.1.0.in_conv.weight"
 FIRST_MERGE = MERGE.format("down_blocks.0.motion_modules.0") + "weight"

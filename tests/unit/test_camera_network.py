@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from camera_files import camera_file
-from zoetrope.motion_models import camera_network
-from zoetrope.motion_models.camera_file import read_camera_checkpoint
-from zoetrope.motion_models.camera_network import CameraNetwork
+from zoetrope.motion_models.checkpoints.camera_ctrl import read_camera_checkpoint
+from zoetrope.motion_models.networks import camera_encoder as camera_network
+from zoetrope.motion_models.networks.camera_encoder import CameraNetwork
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from zoetrope.temporal.windows import SCHEDULES, WindowSettings, windows_for_step
-from zoetrope.video import chart
-from zoetrope.video.canvas import BAND, LINES, PANEL, SMALL, shortened, text_size
-from zoetrope.video.chart import Bar, Chart, Curve, Row, draw
-from zoetrope.video.lanes import pack, rising_runs, ticks
+from zoetrope.charts import chart
+from zoetrope.charts.canvas import BAND, LINES, PANEL, SMALL, shortened, text_size
+from zoetrope.charts.chart import Bar, Chart, Curve, Row, draw
+from zoetrope.charts.layout import pack, rising_runs, ticks
+from zoetrope.temporal.windows.schedules import SCHEDULES, WindowSettings, windows_for_step
 
 
 def test_runs_are_cut_where_the_clip_begins_again():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from zoetrope.temporal.clips import length, merge, select
-from zoetrope.temporal.select import parse_selection
+from zoetrope.temporal.frame_selection import parse_selection
 
 
 def numbered(frames, *shape, first=0):

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clips import exif_texts, webp_chunks
-from zoetrope.video.embed import embed
 from zoetrope.video.ffmpeg import VideoError, find_ffmpeg
-from zoetrope.video.gif_comment import comment_block
-from zoetrope.video.png_text import text_chunk
+from zoetrope.video.metadata.embed import embed
+from zoetrope.video.metadata.gif_comment import comment_block
+from zoetrope.video.metadata.png_text import text_chunk
 
 SIZE = (32, 24)
 KINDS = {"png": "text", "apng": "text", "gif": "comment", "webp": "exif"}

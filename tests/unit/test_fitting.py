@@ -12,10 +12,10 @@ import pytest
 
 from clips import chart
 from footage_files import film, flat, looked, read, turned
-from zoetrope.video.encoder import VideoEncoder
-from zoetrope.video.fitting import Fitter
-from zoetrope.video.format_table import FORMATS
-from zoetrope.video.sizes import FITS, fitted, placed, scaled_size, wanted_size
+from zoetrope.video.decode.reformat import Fitter
+from zoetrope.video.encode.encoder import VideoEncoder
+from zoetrope.video.formats.table import FORMATS
+from zoetrope.video.frame_size import FITS, fitted, placed, scaled_size, wanted_size
 
 
 def test_fits_keep_or_change_proportions():

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import pack
-from zoetrope.video.format_table import FORMATS
-from zoetrope.video.user_format_words import CONTAINERS, OPTIONS, PIXELS
-from zoetrope.video.user_formats import HIGHEST_QUALITY, LARGEST_FILE, NEEDED, OTHERS, QUALITY_KEYS, read_format
+from zoetrope.video.formats.table import FORMATS
+from zoetrope.video.formats.user_format_words import CONTAINERS, OPTIONS, PIXELS
+from zoetrope.video.formats.user_formats import HIGHEST_QUALITY, LARGEST_FILE, NEEDED, OTHERS, QUALITY_KEYS, read_format
 
 DOC = (Path(pack.ROOT) / "docs" / "formats.md").read_text(encoding="utf-8")
 SOUND = {"aac": "AAC", "libopus": "Opus", "pcm_s16le": "PCM", "flac": "FLAC"}

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoetrope.temporal.fuse import FUSE_METHODS, SMALLEST, blend_shares, window_weights
-from zoetrope.temporal.windows import SCHEDULES, WindowSettings, windows_for_step
+from zoetrope.temporal.windows.blending import FUSE_METHODS, SMALLEST, blend_shares, window_weights
+from zoetrope.temporal.windows.schedules import SCHEDULES, WindowSettings, windows_for_step
 
 
 def weights(method, window, total, overlap=2):

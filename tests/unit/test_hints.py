@@ -1,6 +1,6 @@
 import pytest
 
-from zoetrope.temporal.hints import hint_indexes, hint_shares
+from zoetrope.temporal.hint_policies import hint_indexes, hint_shares
 
 
 def test_each_frame_has_its_own_hint():

@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from footage_files import film, flat, webp, written
-from zoetrope.video.reader import open_frames
-from zoetrope.video.timemap import Selection, TimeMap
+from zoetrope.video.decode.frame_times import Selection, TimeMap
+from zoetrope.video.decode.reader import open_frames
 
 UNREADABLE = "cannot be read as a video .*; load another file"
 

@@ -6,9 +6,9 @@ from torch import nn
 
 from motion_files import fill, motion_file
 from toy_image_encoder import image_encoder_shapes
-from zoetrope.motion_models.checkpoint import read_motion_checkpoint
-from zoetrope.motion_models.image_encoder import ImageEncoder
-from zoetrope.motion_models.network import MotionNetwork
+from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint
+from zoetrope.motion_models.networks.image_encoder import ImageEncoder
+from zoetrope.motion_models.networks.motion_module import MotionNetwork
 
 PUBLISHED = (320, 640, 1280, 1280)
 WIDTHS = (32, 64, 64, 64)

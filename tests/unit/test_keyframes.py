@@ -2,7 +2,7 @@
 
 import pytest
 
-from zoetrope.temporal.keyframes import SPREADS, Keyframes, keys_in_window, parse_keyframes
+from zoetrope.temporal.sparse_keyframes import SPREADS, Keyframes, keys_in_window, parse_keyframes
 
 
 @pytest.mark.parametrize(

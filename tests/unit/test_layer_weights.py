@@ -1,6 +1,6 @@
 import pytest
 
-from zoetrope.host.layer_weights import LayerWeights, parse_layer_weights, spread
+from zoetrope.host.control.layer_weights import LayerWeights, parse_layer_weights, spread
 
 SD15 = ["output"] * 12 + ["middle"]  # shallow to deep
 

@@ -1,4 +1,4 @@
-"""Imports point one way: nodes -> host -> motion_models, temporal, video."""
+"""Imports point one way: nodes -> host -> the pure packages."""
 
 import ast
 
@@ -16,11 +16,9 @@ HOST = {
     "execution",
     "node_helpers",
 }
-PURE = {"motion_models", "temporal", "video"}
+PURE = {"motion_models", "temporal", "video", "charts", "preprocessors"}
 MAY_IMPORT = {
-    "motion_models": set(),
-    "temporal": set(),
-    "video": set(),
+    **{pure: set() for pure in PURE},
     "host": PURE | HOST | {"comfy_api"},
     "nodes": PURE | {"host", "comfy_api"},
 }

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from motion_files import motion_file
-from zoetrope.motion_models.adjust import Adjustment, adjust
-from zoetrope.motion_models.checkpoint import read_motion_checkpoint
+from zoetrope.motion_models.adjustment import Adjustment, adjust
+from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint
 
 
 def table(*rows):

@@ -3,9 +3,9 @@
 import pytest
 
 from motion_files import motion_file
-from zoetrope.motion_models.blocks import EXAMPLE, block_name, parse_block_values
-from zoetrope.motion_models.checkpoint import read_motion_checkpoint
-from zoetrope.motion_models.keys import unet_block
+from zoetrope.motion_models.block_values import EXAMPLE, block_name, parse_block_values
+from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint
+from zoetrope.motion_models.checkpoints.weight_names import unet_block
 from zoetrope.motion_models.spec import Site
 
 

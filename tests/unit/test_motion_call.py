@@ -9,9 +9,9 @@ import torch
 from toy_modules import CHANNELS, FRAMES, build, clip
 
 from motion_files import motion_file
-from zoetrope.motion_models.call import Branch, PoseMerge, SiteCall
-from zoetrope.motion_models.lora import LoraPair
-from zoetrope.motion_models.low_rank import LowRankNetwork
+from zoetrope.motion_models.checkpoints.motion_lora import LoraPair
+from zoetrope.motion_models.networks.low_rank import LowRankNetwork
+from zoetrope.motion_models.networks.module_call import Branch, PoseMerge, SiteCall
 
 TOLERANCE = 2e-5
 SIZE = (4, 6)
@@ -186,8 +186,8 @@ def test_branch_of_strength_zero_adds_nothing():
 def test_attention_gain_scales_what_attentions_add():
     from dataclasses import replace
 
-    from zoetrope.motion_models.checkpoint import read_motion_checkpoint
-    from zoetrope.motion_models.network import MotionNetwork
+    from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint
+    from zoetrope.motion_models.networks.motion_module import MotionNetwork
 
     spec, weights = read_motion_checkpoint(motion_file())
     plain, gained = (MotionNetwork(s).eval().requires_grad_(False) for s in (spec, replace(spec, attention_gain=0.25)))

@@ -12,10 +12,10 @@ from motion_files import (
     motion_file,
     motion_shapes,
 )
-from zoetrope.motion_models.checkpoint import read_motion_checkpoint
+from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint
 from zoetrope.motion_models.errors import MotionFileError
-from zoetrope.motion_models.network import MotionNetwork
-from zoetrope.motion_models.positions import sinusoidal_positions
+from zoetrope.motion_models.networks.motion_module import MotionNetwork
+from zoetrope.motion_models.networks.positions import sinusoidal_positions
 from zoetrope.motion_models.spec import describe
 
 FIRST = f"down_blocks.0.motion_modules.0.{BLOCK}"

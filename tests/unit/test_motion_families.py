@@ -1,9 +1,9 @@
 import pytest
 
 from toy_motion import SHAPES, diffusers_layout, motion_state_dict
-from zoetrope.motion_models.checkpoint import read_motion_checkpoint
+from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint
 from zoetrope.motion_models.families import FAMILIES, find_family
-from zoetrope.motion_models.network import MotionNetwork
+from zoetrope.motion_models.networks.motion_module import MotionNetwork
 from zoetrope.motion_models.spec import describe
 
 # frames, pixels, sampler, scheduler, steps, cfg, scale. Sources: guoyww/AnimateDiff configs/inference and configs/prompts

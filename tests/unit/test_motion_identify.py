@@ -5,9 +5,9 @@ import torch
 
 from motion_files import BLOCK, motion_file
 from toy_motion import lora_state_dict, motion_state_dict
-from zoetrope.motion_models.checkpoint import read_motion_checkpoint
+from zoetrope.motion_models.checkpoints.motion_lora import read_motion_lora
+from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint
 from zoetrope.motion_models.errors import MotionFileError
-from zoetrope.motion_models.lora import read_motion_lora
 
 MODULE = "down_blocks.0.motion_modules.0."
 SPATIAL = "down_blocks.0.attentions.0.transformer_blocks.0.attn1."

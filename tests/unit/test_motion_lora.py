@@ -3,9 +3,9 @@ import torch
 
 from motion_files import BLOCK, motion_file
 from toy_motion import LORA_NAMES, hotshot_name, lora_state_dict
-from zoetrope.motion_models.checkpoint import read_motion_checkpoint
+from zoetrope.motion_models.checkpoints.motion_lora import read_motion_lora
+from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint
 from zoetrope.motion_models.errors import MotionFileError
-from zoetrope.motion_models.lora import read_motion_lora
 
 FIRST = f"down_blocks.0.motion_modules.0.{BLOCK}attention_blocks.0."
 WIDTHS = (32, 32, 32, 32)

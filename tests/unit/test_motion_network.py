@@ -8,9 +8,14 @@ from torch.nn.functional import scaled_dot_product_attention
 from toy_modules import CHANNELS, FRAMES, build, clip
 
 from motion_files import CastingOperations, motion_file
-from zoetrope.motion_models.call import SiteCall
-from zoetrope.motion_models.checkpoint import read_motion_checkpoint
-from zoetrope.motion_models.network import MAX_BATCH_HEADS, MotionModule, MotionNetwork, sequences_per_pass
+from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint
+from zoetrope.motion_models.networks.module_call import SiteCall
+from zoetrope.motion_models.networks.motion_module import (
+    MAX_BATCH_HEADS,
+    MotionModule,
+    MotionNetwork,
+    sequences_per_pass,
+)
 
 TOLERANCE = 1e-5  # of float32 sums in another order; outputs are about 1
 

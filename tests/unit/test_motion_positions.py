@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from zoetrope.motion_models.positions import sinusoidal_positions
+from zoetrope.motion_models.networks.positions import sinusoidal_positions
 
 
 @pytest.mark.parametrize(("frame", "pair", "channels"), [(0, 0, 32), (1, 0, 32), (7, 3, 64), (31, 15, 32)])

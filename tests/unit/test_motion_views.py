@@ -9,11 +9,11 @@ import pytest
 import torch
 from toy_modules import CHANNELS, FRAMES, build, clip
 
-from zoetrope.motion_models import network
-from zoetrope.motion_models.call import Branch, PoseMerge, SiteCall
-from zoetrope.motion_models.views import longest, view_groups
-from zoetrope.temporal.fuse import blend_shares
-from zoetrope.temporal.windows import WindowSettings, windows_for_step
+from zoetrope.motion_models.networks import motion_module as network
+from zoetrope.motion_models.networks.module_call import Branch, PoseMerge, SiteCall
+from zoetrope.motion_models.networks.views import longest, view_groups
+from zoetrope.temporal.windows.blending import blend_shares
+from zoetrope.temporal.windows.schedules import WindowSettings, windows_for_step
 
 TOLERANCE = 2e-5  # of float32 sums in another order; outputs are about 1
 PIXELS = 24

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zoetrope.motion_models.pia import PRESETS, affinity
+from zoetrope.motion_models.pia_affinity import PRESETS, affinity
 
 
 def test_values_by_distance_from_the_image_and_the_last_one_is_held():

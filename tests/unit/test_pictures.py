@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoetrope.video.pictures import fitted_picture, picture_names, read_header, read_picture
+from zoetrope.video.decode.image_files import fitted_picture, picture_names, read_header, read_picture
 
 
 def save(path, pixels, mode=None, **options):

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoetrope.video import edges, straight, texture
-from zoetrope.video.preprocess import METHODS, Look, PreprocessSettings
+from zoetrope.preprocessors import edges
+from zoetrope.preprocessors import filters as texture
+from zoetrope.preprocessors import line_segments as straight
+from zoetrope.preprocessors.methods import METHODS, Look, PreprocessSettings
 
 TOP, LEFT, BOTTOM, RIGHT = 20, 16, 44, 48  # first row and column of a box, and first ones behind it
 

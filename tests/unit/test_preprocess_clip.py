@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from zoetrope.video.parallel import in_order
-from zoetrope.video.preprocess import METHODS, PreprocessSettings
-from zoetrope.video.preprocess_clip import edge_counts, measured_frames, preprocess_clip, strong_edges
-from zoetrope.video.smoothing import Smoother, flow_back
+from zoetrope.preprocessors.clip import edge_counts, measured_frames, preprocess_clip, strong_edges
+from zoetrope.preprocessors.flow_smoothing import Smoother, flow_back
+from zoetrope.preprocessors.methods import METHODS, PreprocessSettings
+from zoetrope.preprocessors.parallel import in_order
 
 SIDE = 96
 

@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from zoetrope.video import probe
-from zoetrope.video.catalogue import Catalogue, catalogue
 from zoetrope.video.ffmpeg import VideoError, find_ffmpeg
-from zoetrope.video.format_table import FORMATS
-from zoetrope.video.probe import opened
+from zoetrope.video.formats import encoder_probe as probe
+from zoetrope.video.formats.available import Catalogue, catalogue
+from zoetrope.video.formats.encoder_probe import opened
+from zoetrope.video.formats.table import FORMATS
 
 NO_CUDA = "Cannot load libcuda.so.1"
 

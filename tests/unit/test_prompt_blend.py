@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize, scaled_dot_product_attention
 
-from zoetrope.temporal.prompt_blend import BLENDS, linear, same_length, slerp
+from zoetrope.temporal.prompts.blending import BLENDS, linear, same_length, slerp
 
 
 def prompt(tokens, seed, width=6):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoetrope.temporal.prompt_text import EXAMPLE
-from zoetrope.temporal.prompts import PromptShare, joined, parse_prompt_schedule
+from zoetrope.temporal.prompts.parsing import EXAMPLE
+from zoetrope.temporal.prompts.schedule import PromptShare, joined, parse_prompt_schedule
 
 
 def shares(text, total, hold=False):

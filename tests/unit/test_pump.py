@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from clips import chart, left_behind, running_children
-from zoetrope.video.encoder import VideoEncoder
+from zoetrope.video.encode.encoder import VideoEncoder
+from zoetrope.video.encode.writer_thread import WAITING, Pump
 from zoetrope.video.ffmpeg import VideoError
-from zoetrope.video.format_table import FORMATS
-from zoetrope.video.pump import WAITING, Pump
+from zoetrope.video.formats.table import FORMATS
 
 
 class StopNowError(Exception):

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from footage_files import film, flat
-from zoetrope.video.container import VideoFile
-from zoetrope.video.reader import look_through
-from zoetrope.video.timemap import Selection, TimeMap
+from zoetrope.video.decode.container import VideoFile
+from zoetrope.video.decode.frame_times import Selection, TimeMap
+from zoetrope.video.decode.reader import look_through
 
 
 def heard(file, **selection):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoetrope.temporal.schedule import EASINGS, EXAMPLE, parse_value_schedule
+from zoetrope.temporal.values.schedule import EASINGS, EXAMPLE, parse_value_schedule
 
 
 def values(text, total):

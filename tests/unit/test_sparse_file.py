@@ -5,9 +5,9 @@ import torch
 
 from motion_files import motion_file
 from sparse_files import a1111_layout, comfy_name, diffusers_layout, sparse_file
+from zoetrope.motion_models.checkpoints.sparse_ctrl import read_sparse_checkpoint
 from zoetrope.motion_models.errors import MotionFileError
-from zoetrope.motion_models.positions import sinusoidal_positions
-from zoetrope.motion_models.sparse_file import read_sparse_checkpoint
+from zoetrope.motion_models.networks.positions import sinusoidal_positions
 
 KINDS = ("rgb", "scribble")
 LAYOUTS = {

@@ -6,8 +6,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from zoetrope.video.encode.frame_spool import FrameSpool
 from zoetrope.video.ffmpeg import VideoError
-from zoetrope.video.spool import FrameSpool
 
 
 def noise(frames, kind=np.uint8, size=16):

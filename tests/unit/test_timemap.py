@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoetrope.video.timemap import Selection, Timeline, TimeMap, ascending
+from zoetrope.video.decode.frame_times import Selection, Timeline, TimeMap, ascending
 
 MS = Fraction(1, 1000)
 CENTISECONDS = Fraction(1, 100)

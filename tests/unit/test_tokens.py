@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoetrope.video.tokens import fill_tokens, format_date
+from zoetrope.video.metadata.filename_tokens import fill_tokens, format_date
 
 NOW = datetime(2026, 3, 5, 7, 8, 9)
 PROMPT = {

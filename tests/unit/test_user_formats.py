@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clips import chart
-from zoetrope.video.encoder import VideoEncoder
-from zoetrope.video.format_table import FORMATS
-from zoetrope.video.formats import Pixels, Quality
-from zoetrope.video.user_format_words import CONTAINERS, OPTIONS, PIXELS
-from zoetrope.video.user_formats import read_format, read_formats
+from zoetrope.video.encode.encoder import VideoEncoder
+from zoetrope.video.formats.table import FORMATS
+from zoetrope.video.formats.user_format_words import CONTAINERS, OPTIONS, PIXELS
+from zoetrope.video.formats.user_formats import read_format, read_formats
+from zoetrope.video.formats.video_format import Pixels, Quality
 
 GOOD = {
     "extension": "mp4",

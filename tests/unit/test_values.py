@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from zoetrope.temporal.schedule import parse_value_schedule
-from zoetrope.temporal.values import CurveValues, FrameValues, Product, listed
+from zoetrope.temporal.values.frame_values import CurveValues, FrameValues, Product, listed
+from zoetrope.temporal.values.schedule import parse_value_schedule
 
 
 @pytest.mark.parametrize(("total", "expected"), [(2, [1, 2]), (3, [1, 2, 3]), (5, [1, 2, 3, 3, 3])])

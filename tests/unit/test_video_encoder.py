@@ -9,7 +9,7 @@ import pytest
 
 from clips import chart, clip_name, left_behind, running_children, send, written_formats
 from zoetrope.video import ffmpeg
-from zoetrope.video.encoder import VideoEncoder
+from zoetrope.video.encode.encoder import VideoEncoder
 from zoetrope.video.ffmpeg import VideoError, find_ffmpeg
 
 FORMATS = written_formats()

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clips import boxes, chart, clip_name, decode, decode_with_pillow, send, written_formats
-from zoetrope.video.colour import conversion
-from zoetrope.video.encoder import VideoEncoder
+from zoetrope.video.encode.encoder import VideoEncoder
+from zoetrope.video.encode.pixel_conversion import conversion
 from zoetrope.video.ffmpeg import find_ffmpeg
-from zoetrope.video.formats import Pixels
+from zoetrope.video.formats.video_format import Pixels
 
 FORMATS = written_formats()
 WRITTEN = list(FORMATS)
@@ -277,7 +277,7 @@ def test_transparent_frames_of_webp_replace_each_other(tmp_path):
 @pytest.mark.parametrize("name", ["h264-mp4", "vp9-webm", "prores-mov", "ffv1-mkv"])
 @pytest.mark.parametrize("channels", [1, 2, 3, 6])
 def test_sound_is_as_long_as_the_clip_and_keeps_its_channels(tmp_path, name, channels):
-    from zoetrope.video.audio import Sound
+    from zoetrope.video.audio_track import Sound
 
     tone = np.sin(np.arange(17 * 6000) / 20)[:, None].repeat(channels, axis=1).astype(np.float32) * 0.3
     path = encode(tmp_path, name, chart(17), sound=Sound(tone, 48000))

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clips import chart, send
-from zoetrope.video.audio import fit_sound
-from zoetrope.video.encoder import VideoEncoder
-from zoetrope.video.format_table import FORMATS
-from zoetrope.video.frames import frame_order, pad_to, to_pixels, to_uint8
-from zoetrope.video.names import clean_prefix, part_path, reserve
-from zoetrope.video.rates import exact_rate
+from zoetrope.video.audio_track import fit_sound
+from zoetrope.video.encode.encoder import VideoEncoder
+from zoetrope.video.encode.frame_arrays import frame_order, pad_to, to_pixels, to_uint8
+from zoetrope.video.file_names import clean_prefix, part_path, reserve
+from zoetrope.video.formats.table import FORMATS
+from zoetrope.video.frame_rate import exact_rate
 
 
 @pytest.mark.parametrize(("frames", "order"), [(1, [0]), (2, [0, 1]), (3, [0, 1, 2, 1]), (4, [0, 1, 2, 3, 2, 1])])

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clips import chart, decode, exif_texts, mp4_tags, webp_chunks
-from zoetrope.video.encoder import VideoEncoder
+from zoetrope.video.encode.encoder import VideoEncoder
 from zoetrope.video.ffmpeg import VideoError
-from zoetrope.video.format_table import FORMATS
-from zoetrope.video.metadata import escape, workflow_metadata
-from zoetrope.video.webp import add_exif
+from zoetrope.video.formats.table import FORMATS
+from zoetrope.video.metadata.webp import add_exif
+from zoetrope.video.metadata.workflow_text import escape, workflow_metadata
 
 # NUL ends a string in every container; lone surrogates are no Unicode text. JSON texts hold neither.
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=200)

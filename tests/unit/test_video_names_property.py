@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clips import chart, written_formats
-from zoetrope.video.encoder import VideoEncoder
-from zoetrope.video.formats import Pixels
-from zoetrope.video.names import clean_prefix, part_path, remove, reserve
-from zoetrope.video.user_format_words import PIXELS
+from zoetrope.video.encode.encoder import VideoEncoder
+from zoetrope.video.file_names import clean_prefix, part_path, remove, reserve
+from zoetrope.video.formats.user_format_words import PIXELS
+from zoetrope.video.formats.video_format import Pixels
 
 FORMATS = written_formats()  # at one size each they are in test_video_formats.py
 # Pieces that make trouble, between any other text; lone surrogates are text to json.loads.

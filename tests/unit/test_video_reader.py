@@ -14,10 +14,10 @@ from PIL import Image
 
 from clips import chart
 from footage_files import cut_at_the_start, film, flat, looked, read, webp, written
-from zoetrope.video.container import VideoFile
+from zoetrope.video.decode.container import VideoFile
+from zoetrope.video.decode.frame_times import Selection, TimeMap
+from zoetrope.video.decode.reader import look_through, open_frames
 from zoetrope.video.ffmpeg import find_ffmpeg
-from zoetrope.video.reader import look_through, open_frames
-from zoetrope.video.timemap import Selection, TimeMap
 
 
 def shown(pictures, step=9, first=20):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from zoetrope.temporal.window_stages import WindowStage, acting_stages, winner, with_stage
-from zoetrope.temporal.windows import WindowSettings
+from zoetrope.temporal.windows.schedules import WindowSettings
+from zoetrope.temporal.windows.stages import WindowStage, acting_stages, winner, with_stage
 
 SMALL, LARGE = WindowSettings(4, 1), WindowSettings(8, 2)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoetrope.temporal.windows import SCHEDULES, WITHOUT_OVERLAP, WindowSettings, step_phase, windows_for_step
+from zoetrope.temporal.windows.schedules import SCHEDULES, WITHOUT_OVERLAP, WindowSettings, step_phase, windows_for_step
 
 
 @st.composite

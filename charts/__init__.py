@@ -1,0 +1,1 @@
+"""Drawings of schedules and curves with OpenCV. Never imports ComfyUI."""

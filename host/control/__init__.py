@@ -1,0 +1,1 @@
+"""ControlNets that follow the frames of a clip, and the frames they get as hints."""

@@ -1,0 +1,1 @@
+"""Model files, and networks of ours as ComfyUI's model patchers."""

@@ -1,0 +1,1 @@
+"""LoRAs: MotionLoRA, those of the UNet and the domain adapter, merged into weights or beside them."""

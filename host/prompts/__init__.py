@@ -1,0 +1,1 @@
+"""What a clip follows over time: prompts and guidance (CFG)."""

@@ -1,0 +1,1 @@
+"""How a clip is sampled: windows, noise, FreeInit, FIFO and video to video."""

@@ -1,0 +1,135 @@
+"""Video to video, segment by segment: read, encode, sample, hand on; memory does not grow with the video.
+
+Shapes: F = frames of a segment, C = latent channels, h, w = latent size, H, W = size in pixels.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import comfy.samplers
+import numpy as np
+import torch
+from comfy import model_management
+from torch import Tensor
+
+from ...temporal.noise import derived_seed, frame_noise
+from ...temporal.segments import Segment, check_segments, segments
+from ...video.frame_size import Pixels
+from ..call.clip_part import numbered
+from ..video.frame_source import FrameSource
+from ..video.video_input import Footage
+from . import clip_noise as noise
+from .latent_stream import (
+    FrameProgress,
+    check_image_vae,
+    check_together,
+    streamed,
+    warn_without_effect,
+    warn_without_motion,
+)
+from .sampler_inputs import Guided
+
+
+@dataclass(frozen=True)
+class SegmentSettings:
+    """The widgets of Sample Video To Video; see the node for their meaning."""
+
+    seed: int
+    steps: int
+    sampler_name: str
+    scheduler: str
+    denoise: float
+    window: int = 16
+    overlap: int = 4
+    width: int = 0
+    height: int = 0
+    fit: str = "crop"
+
+
+def video_frames(guided: Guided, footage: Footage, settings: SegmentSettings, vae: Any) -> FrameSource:
+    """A video sampled anew, whose frames are made while they are asked for.
+
+    Args:
+        guided: model and conditioning.
+        footage: the video.
+        settings: the widgets.
+        vae: encodes and decodes the frames.
+
+    Raises:
+        ValueError: something does not fit; nothing has been sampled.
+    """
+    check_segments(settings.window, settings.overlap)
+    check_together(guided.model, settings.window)
+    check_image_vae(vae, guided.model)
+    total = footage.count
+    size = footage.size(settings.width, settings.height)
+    warn_without_motion(guided.model)
+    warn_without_effect(guided.model, {noise.KEY: "Clip Noise"})
+    return streamed(total, _sampled(guided, footage, settings, vae, total, size), vae)
+
+
+def _sampled(
+    guided: Guided, footage: Footage, settings: SegmentSettings, vae: Any, total: int, size: tuple[int, int]
+) -> Iterator[Tensor]:
+    """Yield the new latents of each segment."""
+    run = _Run(guided, settings, total)
+    before = torch.empty(0)
+    with closing(footage.pictures(size, settings.fit)) as frames:
+        for segment in segments(total, settings.window, settings.overlap):
+            new = vae.encode(_floats(list(islice(frames, segment.frames - segment.held))))
+            held = before[len(before) - segment.held :]
+            before = run.sample(segment, torch.cat([held.to(new), new]) if segment.held else new)
+            yield before[segment.held :]
+
+
+def _floats(pictures: list[Pixels]) -> Tensor:
+    """(F, H, W, 3) floats 0-1; alpha is dropped."""
+    stacked = np.stack(pictures)[..., :3]
+    return torch.from_numpy(np.divide(stacked, np.float32(np.iinfo(stacked.dtype).max)))
+
+
+class _Run:
+    """Samples one segment after the other."""
+
+    def __init__(self, guided: Guided, settings: SegmentSettings, total: int):
+        self.settings, self.total = settings, total
+        self.guider = guided.guider()
+        model = self.guider.model_patcher
+        self.sampler = comfy.samplers.sampler_object(settings.sampler_name)
+        self.sigmas = comfy.samplers.KSampler(
+            model, settings.steps, model.load_device, settings.sampler_name, settings.scheduler, settings.denoise
+        ).sigmas
+        self.progress = FrameProgress(model, total)
+        self.options = self.guider.model_options
+
+    def sample(self, segment: Segment, latents: Tensor) -> Tensor:
+        """Sample the new frames of a segment.
+
+        Samplers that add noise at each step draw it from their seed, so each segment has a seed of its own.
+
+        Args:
+            segment: which frames.
+            latents: (F, C, h, w), finished for the frames that are held, else encoded frames of the video.
+
+        Returns:
+            (F, C, h, w); held frames are as they were.
+        """
+        self.guider.model_options = numbered(self.options, segment.numbers, self.total)
+        done, new = segment.start + segment.held, segment.frames - segment.held
+        mask = torch.ones((segment.frames, 1, *latents.shape[-2:]))
+        mask[: segment.held] = 0
+        seed = derived_seed(self.settings.seed, f"segment {segment.start}") if segment.start else self.settings.seed
+        sampled = self.guider.sample(
+            frame_noise(self.settings.seed, segment.numbers, latents.shape[1:]),
+            latents,
+            self.sampler,
+            self.sigmas,
+            denoise_mask=mask if segment.held else None,
+            callback=lambda step, x0, x, steps: self.progress.show(done + new * (step + 1) / steps, x0[segment.held :]),
+            disable_pbar=True,
+            seed=seed,
+        )
+        return sampled.to(model_management.intermediate_device())

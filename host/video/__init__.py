@@ -1,0 +1,1 @@
+"""Videos in ComfyUI's folders and on its sockets: loaded, and written."""

@@ -1,0 +1,82 @@
+"""A core VIDEO as frames: from its file where it has one, by the time map that Load Video uses.
+
+Shapes: F = frames, H, W = size in pixels, C = channels (3 RGB, 4 RGB and alpha).
+"""
+
+from collections.abc import Generator
+from fractions import Fraction
+from itertools import islice
+
+import torch
+from comfy import model_management
+from comfy_api.latest import Input, InputImpl
+
+from ...video.decode.frame_times import Selection, TimeMap
+from ...video.decode.reader import Frames, open_frames
+from ...video.encode.frame_arrays import to_uint8
+from ...video.frame_size import Pixels, fitted, wanted_size
+
+MULTIPLE = 8  # sizes that latents can have
+
+
+class Footage:
+    """A video whose frames are read when they are asked for.
+
+    A video with a varying frame rate is brought to its average rate by the times of its frames.
+    """
+
+    def __init__(self, video: Input.Video, max_frames: int = 0):
+        """Look through the file, or count the frames in memory.
+
+        Args:
+            video: of core or of another pack.
+            max_frames: frames that are used, 0 for all.
+
+        Raises:
+            ValueError: there are none.
+        """
+        self.video, self.film = video, None
+        if isinstance(video, InputImpl.VideoFromFile):
+            check = model_management.throw_exception_if_processing_interrupted
+            self.film = open_frames(video.get_stream_source(), check)
+            self.plan = TimeMap(self.film.timeline, _part_of(video, self.film, max_frames))
+            self.count, self._rate, self._own = self.plan.count, self.plan.rate, self.film.size
+            return
+        images = video.get_components().images
+        if not len(images):
+            raise ValueError("The video has no frames; load another, or trim less of it.")
+        self.count = min(len(images), max_frames or len(images))
+        self._rate, self._own = Fraction(video.get_frame_rate()), (images.shape[2], images.shape[1])
+
+    def pictures(self, size: tuple[int, int], fit: str) -> Generator[Pixels, None, None]:
+        """The frames in order, (H, W, C) of a size (width, height), 8 or 16 bits."""
+        if self.film is not None:
+            yield from self.film.pictures(self.plan, size, fit)
+            return
+        for picture in islice(self.video.get_components().images, self.count):
+            yield fitted(to_uint8(picture[None])[0], size, fit)
+
+    def rate(self) -> Fraction:
+        """Frames a second."""
+        return self._rate
+
+    def audio(self, seconds: float) -> Input.Audio | None:
+        """AUDIO of so many seconds, or None; longer where the video is in memory anyway."""
+        if self.film is None:
+            return self.video.get_components().audio
+        sound = self.film.sound(self.plan.start, Fraction(seconds))
+        return None if sound is None else {"waveform": torch.from_numpy(sound[0])[None], "sample_rate": sound[1]}
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) that frames are given; see ``wanted_size``."""
+        return wanted_size(self._own, width, height, MULTIPLE)
+
+
+def _part_of(video: Input.Video, film: Frames, max_frames: int) -> Selection:
+    """The part that the VIDEO is trimmed to. ComfyUI before 0.27 keeps it to itself."""
+    if hasattr(video, "get_active_trim_window"):
+        start, seconds = video.get_active_trim_window()
+    else:
+        start, seconds = (getattr(video, f"_VideoFromFile__{name}", 0.0) for name in ("start_time", "duration"))
+        start = start if start >= 0 else max(0.0, float(film.timeline.seconds) + start)
+    return Selection(start=float(start), seconds=float(seconds), max_frames=max_frames)

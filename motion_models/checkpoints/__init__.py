@@ -1,0 +1,1 @@
+"""Published files: what they are, and their weights under our names."""

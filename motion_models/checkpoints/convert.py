@@ -1,0 +1,95 @@
+"""One published motion module -> ours, every weight checked.
+
+Shape letters: F = frames of the positional encoding, C = channels of the module.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from ..errors import MotionFileError
+from ..networks.positions import sinusoidal_positions
+from ..spec import MotionSpec
+from .weight_names import QKV, KeyTable
+
+
+def convert_module(
+    module: Mapping[str, Tensor], label: str, channels: int, spec: MotionSpec, table: KeyTable, stored_positions: bool
+) -> dict[str, Tensor]:
+    """Rename, check and fuse the weights of one motion module.
+
+    Args:
+        module: the file's tensors, named from behind the module's own name.
+        label: published name of the module, for messages.
+        channels: C.
+        spec: number of attentions, and F.
+        table: layout of the file.
+        stored_positions: the file has positional encodings; else they are made here.
+
+    Returns:
+        Tensors in the file's dtype, named from behind the module's own name in our layout.
+
+    Raises:
+        MotionFileError: a weight is missing, of the wrong shape, or unknown.
+    """
+    left = dict(module)
+    ours = {}
+    for theirs, mine, widths in _rows(spec.attentions, table):
+        ours[mine] = take(left, theirs, tuple(width * channels for width in widths), f"{label}.")
+    for n in range(spec.attentions):
+        prefix = f"attentions.{n}."
+        ours[prefix + "to_qkv.weight"] = concatenate([ours.pop(f"{prefix}{part}.weight") for part in QKV])
+        ours[prefix + "positions"] = (
+            take(left, table.positions.format(n=n), (1, spec.max_frames, channels), f"{label}.")
+            if stored_positions
+            else sinusoidal_positions(spec.max_frames, channels)
+        )
+    if left:
+        raise MotionFileError(
+            f"this file has a weight that no published motion module has, {label}.{min(left)}; "
+            "choose a motion module without additions."
+        )
+    return ours
+
+
+def _rows(attentions: int, table: KeyTable) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    yield from table.module
+    for n in range(attentions):
+        for theirs, mine, widths in table.attention:
+            yield theirs.format(n=n), mine.format(n=n), widths
+
+
+def take(left: dict[str, Tensor], name: str, shape: tuple[int, ...], label: str = "", kind: str = "file") -> Tensor:
+    """Take a weight out of ``left``.
+
+    Args:
+        left: weights that are not used yet, by name.
+        name: of the weight.
+        shape: that it must have.
+        label: what stands before the name in messages.
+        kind: of the file, in messages.
+
+    Raises:
+        MotionFileError: it is missing or of another shape.
+    """
+    tensor = left.pop(name, None)
+    if tensor is None:
+        raise incomplete(f"{label}{name} is missing", kind)
+    if tensor.shape != shape:
+        found, wanted = (" x ".join(map(str, sizes)) for sizes in (tensor.shape, shape))
+        raise incomplete(f"{label}{name} is {found} and should be {wanted}", kind)
+    return tensor
+
+
+def concatenate(parts: list[Tensor]) -> Tensor:
+    """Rows of all parts; fp8 goes as bytes, because older torch cannot concatenate it."""
+    dtype = parts[0].dtype
+    if dtype.itemsize == 1 and all(part.dtype == dtype for part in parts):
+        return torch.cat([part.view(torch.uint8) for part in parts]).view(dtype)
+    return torch.cat(parts)
+
+
+def incomplete(finding: str, kind: str = "file") -> MotionFileError:
+    """The error for a file that was cut off or damaged."""
+    return MotionFileError(f"this {kind} is incomplete or damaged: {finding}; download it again.")

@@ -1,0 +1,1 @@
+"""The networks: motion modules and the encoders beside them."""

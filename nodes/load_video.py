@@ -1,0 +1,224 @@
+"""Nodes that read videos and folders of pictures."""
+
+from comfy_api.latest import io
+
+from ..host.video import input_files as inputs
+from ..host.video import load_video as load
+from ..video.decode.image_files import MISMATCHES
+from ..video.decode.reformat import COLORS
+from ..video.frame_size import FITS
+
+CATEGORY = "Zoetrope/video"
+MOST = 1_000_000
+LARGEST = 16384
+
+
+def number(name: str, default: int, low: int, tooltip: str, high: int = MOST, **options) -> io.Input:
+    """An optional INT."""
+    return io.Int.Input(name, default=default, min=low, max=high, optional=True, tooltip=tooltip, **options)
+
+
+class LoadVideo(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ZoetropeLoadVideo",
+            display_name="Load Video (Frames)",
+            category=CATEGORY,
+            description="Reads frames and sound of a video, GIF, APNG or animated WebP: exact frames, right colours, and "
+            "the sound of the same time. With a vae the frames become latents a few at a time, so long videos fit.",
+            search_aliases=[
+                "VHS_LoadVideo",
+                "VHS_LoadVideoFFmpeg",
+                "VHS_LoadVideoPath",
+                "load gif",
+                "video to images",
+                "video frames",
+            ],
+            inputs=[
+                io.Combo.Input(
+                    "video",
+                    options=inputs.video_names(),
+                    upload=io.UploadType.video,
+                    tooltip="A file in the input folder. Upload an mp4 or webm, or drop any video on the node; gif, png and "
+                    "webp can be put into the folder by hand.",
+                ),
+                *cls._which(),
+                *cls._size(),
+                *cls._how_to_read(),
+            ],
+            outputs=cls._outputs(),
+        )
+
+    @staticmethod
+    def _which() -> list[io.Input]:
+        return [
+            io.Float.Input(
+                "frame_rate",
+                default=0.0,
+                min=0.0,
+                max=240.0,
+                step=0.01,
+                optional=True,
+                tooltip="Bring the video to so many frames a second by leaving frames out or showing them twice. 0 keeps "
+                "its own. AnimateDiff's motion modules were trained at 8.",
+            ),
+            io.Float.Input(
+                "start",
+                default=0.0,
+                min=0.0,
+                max=1e6,
+                step=0.001,
+                optional=True,
+                tooltip="Seconds that are left out, to the nearest frame.",
+            ),
+            number("skip_frames", 0, 0, "Frames that are left out after start, counted at the new frame rate."),
+            number("every_nth", 1, 1, "2 uses every other frame, and so on; the frame rate becomes lower by it."),
+            number("max_frames", 0, 0, "Use at most so many frames; 0 is all."),
+        ]
+
+    @staticmethod
+    def _size() -> list[io.Input]:
+        own = "0 is the video's own; if only one is given the proportions are kept."
+        return [
+            number("width", 0, 0, f"Width in pixels. {own}", LARGEST),
+            number("height", 0, 0, f"Height in pixels. {own}", LARGEST),
+            io.Combo.Input(
+                "fit",
+                options=list(FITS),
+                default="crop",
+                optional=True,
+                tooltip="Where the proportions differ: crop cuts around the centre, pad adds black bars, stretch distorts.",
+            ),
+            number("multiple_of", 8, 1, "Width and height are rounded to multiples of this; latents need 8.", 256),
+        ]
+
+    @staticmethod
+    def _how_to_read() -> list[io.Input]:
+        return [
+            io.Vae.Input(
+                "vae",
+                optional=True,
+                tooltip="Encodes eight frames at a time: latent comes out instead of image, and memory is that of the "
+                "latents. Image VAEs only.",
+            ),
+            io.Combo.Input(
+                "untagged_colors",
+                options=list(COLORS),
+                default="auto",
+                optional=True,
+                advanced=True,
+                tooltip="Colour matrix of files that do not name theirs. auto: bt709 from 720 rows of height on, else "
+                "bt601. ComfyUI's own Save Video writes bt601 without saying so.",
+            ),
+        ]
+
+    @staticmethod
+    def _outputs() -> list[io.Output]:
+        return [
+            io.Image.Output(display_name="image", tooltip="The frames; nothing with a vae."),
+            io.Latent.Output(display_name="latent", tooltip="The frames encoded; needs vae."),
+            io.Mask.Output(
+                display_name="mask",
+                tooltip="1 where a frame is transparent; with a vae in the size of the latents. 64x64 zeros for videos "
+                "without alpha.",
+            ),
+            io.Audio.Output(
+                display_name="audio", tooltip="Sound of the same time, as long as the frames; nothing for silent files."
+            ),
+            io.Int.Output(display_name="frame_count", tooltip="How many frames."),
+            io.Float.Output(display_name="fps", tooltip="Frames a second, for Combine Video."),
+        ]
+
+    @classmethod
+    def validate_inputs(cls, video: str) -> bool | str:
+        return inputs.problem(video)
+
+    @classmethod
+    def fingerprint_inputs(cls, video: str, **others) -> str:
+        return inputs.fingerprint([inputs.input_path(video)])
+
+    @classmethod
+    def execute(
+        cls,
+        video: str,
+        frame_rate: float = 0.0,
+        start: float = 0.0,
+        skip_frames: int = 0,
+        every_nth: int = 1,
+        max_frames: int = 0,
+        width: int = 0,
+        height: int = 0,
+        fit: str = "crop",
+        multiple_of: int = 8,
+        vae: io.Vae.Type | None = None,
+        untagged_colors: str = "auto",
+    ) -> io.NodeOutput:
+        settings = load.LoadSettings(
+            frame_rate, start, skip_frames, every_nth, max_frames, width, height, fit, multiple_of, untagged_colors
+        )
+        made = load.load_video(inputs.input_path(video), settings, vae)
+        image = made.images
+        if image is None:
+            image = load.blocked("Load Video gives latents while vae is connected: disconnect vae to get images.")
+        latent = made.latents
+        if latent is None:
+            latent = load.blocked("Load Video gives latents only with a VAE: connect vae.")
+        return io.NodeOutput(image, latent, made.mask, made.audio, made.count, float(made.rate), ui=made.ui)
+
+
+class LoadFrames(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ZoetropeLoadFrames",
+            display_name="Load Frames (Folder)",
+            category=CATEGORY,
+            description="Reads the images of a folder in the input folder as frames, in natural order: frame2 comes before "
+            "frame10.",
+            search_aliases=["VHS_LoadImages", "VHS_LoadImagesPath", "load images", "image sequence", "png sequence"],
+            inputs=[
+                io.Combo.Input(
+                    "folder",
+                    options=inputs.folder_names(),
+                    tooltip="A folder with images below ComfyUI's input folder, at most two deep.",
+                ),
+                number("start", 0, 0, "Images that are left out at the start."),
+                number("every_nth", 1, 1, "2 uses every other image, and so on."),
+                number("max_frames", 0, 0, "Use at most so many images; 0 is all."),
+                io.Combo.Input(
+                    "size_mismatch",
+                    options=list(MISMATCHES),
+                    default="crop",
+                    optional=True,
+                    tooltip="Images of another size than the first: crop cuts around the centre, pad adds black bars, "
+                    "stretch distorts, error stops and names the file.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="image", tooltip="The frames."),
+                io.Mask.Output(
+                    display_name="mask", tooltip="1 where an image is transparent; 64x64 zeros if none has alpha."
+                ),
+                io.Int.Output(display_name="frame_count", tooltip="How many frames."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, folder: str) -> bool | str:
+        return inputs.problem(folder, folder=True)
+
+    @classmethod
+    def fingerprint_inputs(cls, folder: str, **others) -> str:
+        return inputs.fingerprint(load.folder_files(inputs.input_path(folder)))
+
+    @classmethod
+    def execute(
+        cls, folder: str, start: int = 0, every_nth: int = 1, max_frames: int = 0, size_mismatch: str = "crop"
+    ) -> io.NodeOutput:
+        settings = load.FolderSettings(start, every_nth, max_frames, size_mismatch)
+        image, mask, count, ui = load.load_frames(inputs.input_path(folder), settings)
+        return io.NodeOutput(image, mask, count, ui=ui)
+
+
+NODES: list[type[io.ComfyNode]] = [LoadVideo, LoadFrames]

@@ -1,0 +1,1 @@
+"""Sliding windows over the frames: where they lie, how they are blended, when they act."""

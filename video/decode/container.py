@@ -1,0 +1,116 @@
+"""Open a video file, and take its streams apart.
+
+A file may be anything that somebody was sent. Only containers that hold their own frames are read, from nothing but
+the file: playlists and session descriptions name other files and hosts. Sizes are looked at before a frame is decoded.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import av
+from av.error import FFmpegError
+from av.stream import Disposition
+
+from ..frame_size import LARGEST_SOURCE, check_source
+
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,apng,flv,mpegts,mpeg,mpegvideo,ogg,asf,nut,mxf,dv,ivf,h264,hevc,m4v,"
+    "rm,wtv,yuv4mpegpipe,mp3,wav,flac,aac"  # the last four only to say that they hold no video
+)
+# For the container only: with options for streams too, PyAV 16 and 17 crash on FLV, whose streams are found later.
+CONTAINER_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+DECODER_OPTIONS = {"max_pixels": str(LARGEST_SOURCE)}
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # ffmpeg's own decoders leave the alpha out
+MOST_HZ, MOST_CHANNELS = 768_000, 64
+
+
+def nothing() -> None:
+    """Nobody may abandon the reading."""
+
+
+@dataclass(frozen=True)
+class VideoFile:
+    """A video file.
+
+    Attributes:
+        file: path, or the file itself in memory.
+        check: called at every packet; it may raise to abandon the reading.
+    """
+
+    file: str | BytesIO
+    check: Callable[[], object] = nothing
+
+    def open(self) -> Any:
+        """PyAV's container, at the file's start.
+
+        Raises:
+            ValueError: it cannot be read, or has no moving picture that can.
+        """
+        if isinstance(self.file, BytesIO):
+            self.file.seek(0)
+        try:
+            container = av.open(self.file, container_options=dict(CONTAINER_OPTIONS))
+        except (FFmpegError, OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            name = f"'{os.path.basename(self.file)}'" if isinstance(self.file, str) else "The file"
+            raise ValueError(f"{name} cannot be read as a video ({reason}); load another file.") from error
+        try:
+            stream = picture_stream(container)
+            check_source(stream.codec_context.width, stream.codec_context.height)
+        except ValueError:
+            container.close()
+            raise
+        return container
+
+    def packets(self, container: Any, stream: Any) -> Iterator[Any]:
+        """The stream's packets up to where the file ends or cannot be read on; the empty one at the end is included."""
+        with suppress(FFmpegError):
+            for packet in container.demux(stream):
+                self.check()
+                yield packet
+
+    def decoded(self, container: Any, stream: Any) -> Iterator[av.VideoFrame]:
+        """Frames in the order they are shown, from where the container is; damaged ones are left out."""
+        decoder: Any = stream.codec_context
+        if stream.metadata.get("alpha_mode") == "1" and decoder.name in ALPHA_DECODERS:
+            with suppress(FFmpegError, ValueError):  # a build of ffmpeg without libvpx
+                decoder = av.CodecContext.create(ALPHA_DECODERS[decoder.name], "r")
+                decoder.options = dict(DECODER_OPTIONS)
+        for packet in self.packets(container, stream):
+            frames: list[Any] = []
+            with suppress(FFmpegError):
+                frames = decoder.decode(packet)
+            yield from frames
+
+
+def picture_stream(container: Any) -> Any:
+    """The first video stream that is no cover picture and has a decoder.
+
+    Raises:
+        ValueError: there is none.
+    """
+    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not streams:
+        raise ValueError("The file has no video stream; load one that has.")
+    known = [stream for stream in streams if stream.codec_context is not None]
+    if not known:
+        raise ValueError("The file's video is of a kind that ffmpeg cannot decode; convert it to H.264 first.")
+    known[0].thread_type = "AUTO"
+    known[0].codec_context.options = dict(DECODER_OPTIONS)
+    return known[0]
+
+
+def sound_stream(container: Any) -> Any:
+    """The last sound stream that can be decoded, as ComfyUI takes it, or None.
+
+    Streams that ffmpeg has no decoder for are passed over: decoding one ends the process. So are impossible rates.
+    """
+    for stream in reversed(container.streams.audio):
+        context = stream.codec_context
+        if context is not None and 0 < context.sample_rate <= MOST_HZ and 0 < context.channels <= MOST_CHANNELS:
+            return stream
+    return None

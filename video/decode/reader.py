@@ -1,0 +1,235 @@
+"""A video looked through once, and its frames by number.
+
+Shapes: H, W = size in pixels, C = channels (3 RGB, 4 RGB and alpha).
+"""
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from io import BytesIO
+from itertools import chain
+from typing import Any, Protocol
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from numpy.typing import NDArray
+
+from ..frame_size import Pixels
+from .audio import read_sound, sound_bytes
+from .container import VideoFile, nothing, picture_stream
+from .frame_times import Timeline, ascending
+from .reformat import Fitter, has_alpha, is_deep, upright_size
+from .webp import WebpFrames, is_webp
+
+# Each of their packets is a frame with the time it is shown at; of others only decoding tells. GIF is not among them:
+# what follows its last frame, such as a comment that holds a workflow, comes as a packet too.
+PACKETS_ARE_FRAMES = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "apng", "flv")
+ODDEST_ASPECT = 16
+
+
+class Frames(Protocol):
+    """What any source of moving pictures gives.
+
+    Its numbers are those of ``timeline``, ``size`` is (width, height) as they are shown, ``alpha`` says whether pixels
+    can be transparent, and ``deep`` whether there are 16 bits a channel instead of 8.
+    """
+
+    @property
+    def timeline(self) -> Timeline: ...
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+    @property
+    def alpha(self) -> bool: ...
+
+    @property
+    def deep(self) -> bool: ...
+
+    def pictures(
+        self, numbers: Iterable[int], size: tuple[int, int], fit: str, untagged: str = "auto"
+    ) -> Generator[Pixels, None, None]:
+        """Frames by ascending numbers as (H, W, C); one that is damaged is the one before."""
+        ...
+
+    def sound_bytes(self, seconds: Fraction) -> int:
+        """Memory that the sound takes, 0 without any."""
+        ...
+
+    def sound(self, start: Fraction, seconds: Fraction) -> tuple[NDArray[np.float32], int] | None:
+        """((channels, samples), samples a second) from ``start`` after the first frame on; None for a silent file."""
+        ...
+
+
+@dataclass(frozen=True)
+class Film:
+    """A video file that PyAV reads; see Frames.
+
+    Attributes:
+        counted: frames are known by their place, because the file's times are missing or wrong.
+        pixel_aspect: width of a pixel over its height.
+    """
+
+    file: VideoFile
+    timeline: Timeline
+    counted: bool
+    size: tuple[int, int]
+    alpha: bool
+    deep: bool
+    pixel_aspect: Fraction
+
+    def frames(self, numbers: Iterable[int]) -> Iterator[av.VideoFrame]:
+        """Decoded frames by ascending numbers.
+
+        Raises:
+            ValueError: none can be decoded.
+        """
+        times = self.timeline.times
+        wanted = (times[number] for number in numbers)
+        first = next(wanted, None)
+        if first is None:
+            return
+        with closing(self._from(first)) as frames:
+            held: av.VideoFrame | None = None
+            coming = next(frames, None)
+            for time in chain((first,), wanted):
+                while coming is not None and coming[0] <= time:
+                    held, coming = coming[1], next(frames, None)
+                shown = held or (coming and coming[1])
+                if shown is None:
+                    raise ValueError("No frame of the video can be decoded: it is damaged; load another file.")
+                yield shown
+
+    def pictures(
+        self, numbers: Iterable[int], size: tuple[int, int], fit: str, untagged: str = "auto"
+    ) -> Generator[Pixels, None, None]:
+        """See Frames."""
+        fitter = Fitter(size, fit, self.alpha, self.deep, self.pixel_aspect, untagged)
+        last: av.VideoFrame | None = None
+        picture: Any = None
+        for frame in self.frames(numbers):
+            if frame is not last:
+                try:
+                    picture, last = fitter(frame), frame
+                except FFmpegError as error:
+                    if picture is None:
+                        raise ValueError(f"The video's frames cannot be converted to RGB ({error}).") from error
+            yield picture
+
+    def sound_bytes(self, seconds: Fraction) -> int:
+        """See Frames."""
+        return sound_bytes(self.file, seconds)
+
+    def sound(self, start: Fraction, seconds: Fraction) -> tuple[NDArray[np.float32], int] | None:
+        """See Frames."""
+        origin = Fraction(0) if self.counted else self.timeline.origin
+        return read_sound(self.file, origin + start, seconds)
+
+    def _from(self, time: int) -> Generator[tuple[int, av.VideoFrame], None, None]:
+        """Frames with their times, from a key frame at or before a time on; from the first where that fails."""
+        with self.file.open() as container:
+            stream = picture_stream(container)
+            if not self.counted and time > self.timeline.times[0]:
+                with suppress(FFmpegError):
+                    container.seek(time, stream=stream)
+                    frames = self._timed(self.file.decoded(container, stream))
+                    start = next(frames, None)
+                    if start is not None and start[0] <= time:
+                        yield start
+                        yield from frames
+                        return
+        with self.file.open() as container:
+            yield from self._timed(self.file.decoded(container, picture_stream(container)))
+
+    def _timed(self, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
+        for number, frame in enumerate(frames):
+            if self.counted:
+                yield number, frame
+            elif frame.pts is not None:
+                yield frame.pts, frame
+
+
+def look_through(file: VideoFile) -> Film:
+    """Find out what a file holds: its first frame is decoded, the rest is only listed where the container allows it.
+
+    Raises:
+        ValueError: it cannot be read, or no frame can be decoded.
+    """
+    with file.open() as container:
+        stream = picture_stream(container)
+        first = next(file.decoded(container, stream), None)
+        if first is None:
+            raise ValueError("The video has no frame that can be decoded; load another file.")
+        aspect = Fraction(stream.sample_aspect_ratio or 1)
+        if not Fraction(1, ODDEST_ASPECT) <= aspect <= ODDEST_ASPECT:
+            aspect = Fraction(1)
+        listed = container.format.name in PACKETS_ARE_FRAMES
+    timeline = _listed(file) if listed else None
+    counted = False
+    if timeline is None:
+        timeline, counted = _decoded(file)
+    size = upright_size(first, aspect)
+    return Film(file, timeline, counted, size, has_alpha(first), is_deep(first), aspect)
+
+
+def open_frames(file: str | BytesIO, check: Callable[[], object] = nothing) -> Frames:
+    """The pictures of a file, whatever its name says it is.
+
+    Args:
+        file: path, or a video in memory.
+        check: see VideoFile.
+
+    Raises:
+        ValueError: it cannot be read as a video.
+    """
+    if isinstance(file, str) and is_webp(file):
+        return WebpFrames(file)
+    return look_through(VideoFile(file, check))
+
+
+def _listed(file: VideoFile) -> Timeline | None:
+    """Times of the packets that become frames; None where one has no time."""
+    with file.open() as container:
+        stream = picture_stream(container)
+        hidden = _hidden_vp8 if stream.codec_context.name == "vp8" else None
+        shown = [
+            (packet.pts, packet.duration or 0)
+            for packet in file.packets(container, stream)
+            if packet.size and not packet.is_discard and not (hidden and hidden(packet))
+        ]
+        if not shown or any(time is None for time, _ in shown):
+            return None
+        shown.sort()
+        return _timeline(stream, [time for time, _ in shown], shown[-1][1])
+
+
+def _hidden_vp8(packet: Any) -> bool:
+    """A VP8 frame that others refer to and nobody sees: bit 4 of its first byte is 0 (RFC 6386, 9.1)."""
+    return not memoryview(packet)[0] & 0x10
+
+
+def _decoded(file: VideoFile) -> tuple[Timeline, bool]:
+    """Times of all frames, and whether they are only counted."""
+    with file.open() as container:
+        stream = picture_stream(container)
+        frames = [(frame.pts, frame.duration or 0) for frame in file.decoded(container, stream)]
+        times = ascending(time for time, _ in frames)
+        if times:
+            return _timeline(stream, times, frames[-1][1]), False
+    with file.open() as container:
+        stream = picture_stream(container)
+        count = sum(1 for _ in file.decoded(container, stream))
+        rate = Fraction(stream.guessed_rate or stream.average_rate or 1)
+        return Timeline(range(count), count, 1 / rate, rate), True
+
+
+def _timeline(stream: Any, times: list[int], last: int) -> Timeline:
+    """A timeline whose last frame lasts ``last`` units; 0 for as long as the others on average."""
+    stated = Fraction(stream.average_rate or 0)
+    if last <= 0 and len(times) > 1:
+        last = round((times[-1] - times[0]) / (len(times) - 1))
+    elif last <= 0:
+        last = round(1 / (stated * stream.time_base)) if stated else 0
+    return Timeline(times, times[-1] + last, Fraction(stream.time_base), stated)

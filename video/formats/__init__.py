@@ -1,0 +1,1 @@
+"""The video formats: what they are, and which can be written here."""

@@ -1,0 +1,1 @@
+"""The workflow inside a file, and values in its name."""
