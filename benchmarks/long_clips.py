@@ -44,9 +44,9 @@ def measure(frames: int, schedule: str) -> dict[str, float]:
     from comfy.cli_args import args
 
     args.cpu = True
-    import pack  # noqa: F401
-    import toy
-    from toy_files import animate, motion_model
+    from support import pack  # noqa: F401
+    from support.toy_models import unet as toy
+    from support.toy_models.files import animate, motion_model
     from zoetrope.host.sampling.context_windows import apply_windows
     from zoetrope.temporal.windows.schedules import WindowSettings
 

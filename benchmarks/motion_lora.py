@@ -32,8 +32,8 @@ def write_files(folder: Path) -> int:
     """A v2 motion model and the MotionLoRAs; bytes of the latter."""
     import safetensors.torch
 
-    import pack  # noqa: F401
-    from toy_motion import lora_state_dict, motion_state_dict
+    from support import pack  # noqa: F401
+    from support.toy_models.motion import lora_state_dict, motion_state_dict
 
     safetensors.torch.save_file(motion_state_dict("v2", CHANNELS), folder / "motion.safetensors")
     paths = [folder / f"lora{number}.safetensors" for number in range(LORAS)]
@@ -49,8 +49,8 @@ def models(folder: Path, with_loras: list[bool]) -> list:
     import comfy.supported_models
     import folder_paths
 
-    import toy
-    from toy_files import animate
+    from support.toy_models import unet as toy
+    from support.toy_models.files import animate
     from zoetrope.host.call.strength import Strength
     from zoetrope.host.loading import model_files as files
     from zoetrope.host.lora.motion_lora import load_motion_lora
@@ -71,8 +71,8 @@ def models(folder: Path, with_loras: list[bool]) -> list:
 
 def peak(folder: Path, with_loras: bool) -> None:
     """Child process: sample and print the peak of resident memory in bytes."""
-    import pack  # noqa: F401
-    import toy
+    from support import pack  # noqa: F401
+    from support.toy_models import unet as toy
 
     for model in models(folder, [with_loras]):
         toy.sample(model, frames=FRAMES, steps=1)
@@ -99,7 +99,7 @@ def main() -> None:
 
 
 def time_a_step(folder: Path) -> None:
-    import toy
+    from support.toy_models import unet as toy
 
     seconds: dict[int, list[float]] = {0: [], 1: []}
     pair = models(folder, [False, True])

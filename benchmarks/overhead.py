@@ -48,8 +48,8 @@ import comfy.ops  # noqa: E402
 import comfy.supported_models  # noqa: E402
 import psutil  # noqa: E402
 
-import pack  # noqa: E402, F401
-import toy  # noqa: E402
+from support import pack  # noqa: E402, F401
+from support.toy_models import unet as toy  # noqa: E402
 from zoetrope.host.motion.apply import apply_motion_model  # noqa: E402
 from zoetrope.host.motion.load import MotionModel  # noqa: E402
 from zoetrope.host.motion.settings import MotionSettings  # noqa: E402

@@ -26,7 +26,7 @@ comfy_args.cpu = not torch.cuda.is_available()
 import psutil  # noqa: E402
 from comfy_extras.nodes_canny import Canny  # noqa: E402
 
-import pack  # noqa: E402, F401
+from support import pack  # noqa: E402, F401
 from zoetrope.nodes.preprocess import PreprocessFrames  # noqa: E402
 
 

@@ -153,7 +153,7 @@ def child(vae: str, frames: int, size: int, sides: list[str], rounds: int, **wid
     args.cpu, args.disable_metadata = not torch.cuda.is_available(), True
     import folder_paths
 
-    import pack  # noqa: F401
+    from support import pack  # noqa: F401
 
     found: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():

@@ -7,13 +7,13 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
-import e2e_models
 import pytest
 from comfy_host import HOME, Host, server
 from comfy_host.client import Client
 from comfy_host.files import link_pack, locked
 
-from pack import ROOT
+from support import e2e_models
+from support.pack import ROOT
 
 COMFYUI_DIR = os.environ.get("COMFYUI_DIR")
 MODELS = HOME / "test_models"

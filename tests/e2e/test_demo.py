@@ -6,10 +6,10 @@ import signal
 import subprocess
 import sys
 
-import e2e_runs as runs
 import pytest
 
-from pack import ROOT
+from support import e2e_runs as runs
+from support.pack import ROOT
 
 SMALL = ["--size", "64x64", "--frames", "4"]
 

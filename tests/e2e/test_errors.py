@@ -1,8 +1,9 @@
 """What a headless user reads when something is wrong: the node, the fault and the cure, never a traceback."""
 
-import e2e_runs as runs
 import pytest
 from comfy_host.client import PromptError
+
+from support import e2e_runs as runs
 
 
 def refusal(client, prompt):

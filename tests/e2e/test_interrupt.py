@@ -2,10 +2,11 @@
 
 import json
 
-import e2e_runs as runs
 import numpy as np
 from comfy_host.progress import wait_for_history
 from comfy_host.websocket import WebSocket
+
+from support import e2e_runs as runs
 
 
 def short_loop(steps, seed):

@@ -4,11 +4,12 @@ import io
 import json
 import struct
 
-import e2e_runs as runs
 import numpy as np
 from comfy_host.progress import wait_for_history
 from comfy_host.websocket import WebSocket
 from PIL import Image
+
+from support import e2e_runs as runs
 
 PREVIEW = 4  # PREVIEW_IMAGE_WITH_METADATA of protocol.py: this number, the length of some JSON, the JSON, a JPEG
 STEPS = 3

@@ -6,8 +6,8 @@ import comfy.ops
 import pytest
 import torch
 
-import toy
-from toy_files import animate, motion_model, relative_error
+from support.toy_models import unet as toy
+from support.toy_models.files import animate, motion_model, relative_error
 from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint
 from zoetrope.motion_models.networks.motion_module import MotionNetwork
 
@@ -22,7 +22,7 @@ def on_cuda(patcher_class, dtype=torch.float32):
 @pytest.mark.parametrize("pixels", [64, 91])
 def test_more_than_65535_sequences_times_heads(pixels):
     """Two chunks of 64x64 pixels are 65,536 at 8 heads, one more than kernels launch; 91x91 is 132,496."""
-    from toy_motion import motion_state_dict
+    from support.toy_models.motion import motion_state_dict
 
     spec, weights = read_motion_checkpoint(motion_state_dict("v3"))
     network = MotionNetwork(spec, comfy.ops.manual_cast, comfy.ops.scaled_dot_product_attention).half()

@@ -3,8 +3,8 @@
 import comfy.model_patcher
 import torch
 
-import toy
-from toy_files import relative_error
+from support.toy_models import unet as toy
+from support.toy_models.files import relative_error
 from zoetrope.host.sampling.clip_noise import apply_noise
 from zoetrope.host.sampling.free_init import apply_free_init
 from zoetrope.temporal.free_init import FreeInitSettings

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from pack import ROOT
+from support.pack import ROOT
 
 GOLDEN = ROOT / "tests" / "golden" / "nodes.json"
 FILE_INPUTS = {

@@ -3,12 +3,15 @@
 import subprocess
 import sys
 
-from pack import ROOT
+from support.pack import ROOT
 
 
 def test_no_global_is_replaced():
     probe = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "globals_probe.py")], capture_output=True, text=True, timeout=300
+        [sys.executable, str(ROOT / "tests" / "support" / "globals_probe.py")],
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert probe.returncode == 0, probe.stderr
     lines = probe.stdout.strip().splitlines()

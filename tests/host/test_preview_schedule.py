@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-import toy
-import toy_files
+from support.toy_models import files as toy_files
+from support.toy_models import unet as toy
 from zoetrope.host.call.sampling_range import SamplingRange
 from zoetrope.host.call.strength import Strength
 from zoetrope.host.lora.unet_lora import apply_lora

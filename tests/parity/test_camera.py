@@ -13,8 +13,8 @@ import torch
 from einops import rearrange
 from torch.nn.functional import avg_pool2d, conv2d, layer_norm, linear
 
-from camera_files import POSE_TEXT, authors_layout, camera_file
-from motion_files import module_names, motion_file
+from support.files.camera import POSE_TEXT, authors_layout, camera_file
+from support.files.motion import module_names, motion_file
 from zoetrope.motion_models.camera_poses import chain, from_first, motion_poses, parse_poses, pluecker_rays
 from zoetrope.motion_models.checkpoints.camera_ctrl import read_camera_checkpoint
 from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint

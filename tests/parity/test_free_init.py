@@ -11,7 +11,7 @@ from comfy.patcher_extension import WrappersMP
 from diffusers import DDIMScheduler
 from diffusers.pipelines import free_init_utils
 
-import toy
+from support.toy_models import unet as toy
 from zoetrope.host.sampling.free_init import apply_free_init
 from zoetrope.temporal.free_init import FreeInitSettings, low_pass, mix_frequencies
 from zoetrope.temporal.noise import derived_seed, draw_like

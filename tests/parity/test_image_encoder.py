@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
-from motion_files import fill, motion_file
-from toy_image_encoder import image_encoder_shapes
+from support.files.motion import fill, motion_file
+from support.toy_models.image_encoder import image_encoder_shapes
 from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint
 from zoetrope.motion_models.networks.image_encoder import ImageEncoder
 from zoetrope.motion_models.networks.motion_module import MotionNetwork

@@ -14,11 +14,11 @@ import torch
 from diffusers import MotionAdapter
 from diffusers.models.attention import FreeNoiseTransformerBlock
 from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
-from diffusers_unets import PerFrameNorm
 from einops import rearrange
 from torch.nn.functional import group_norm, layer_norm, linear
 
-from motion_files import TOY_WIDTHS, fill, module_names, module_shapes, motion_file, motion_shapes
+from support.files.motion import TOY_WIDTHS, fill, module_names, module_shapes, motion_file, motion_shapes
+from support.references.diffusers_unets import PerFrameNorm
 from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint
 from zoetrope.motion_models.networks.module_call import SiteCall
 from zoetrope.motion_models.networks.motion_module import MotionNetwork

@@ -10,7 +10,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, EulerDiscreteScheduler, LCMScheduler
 
-import toy
+from support.toy_models import unet as toy
 from zoetrope.host.motion import noise_schedule as betas
 from zoetrope.motion_models.families import FAMILIES
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 from diffusers import SparseControlNetModel
 from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
-from diffusers_unets import PerFrameNorm
 
-import toy
-from motion_files import fill
-from sparse_files import IN_COMFY, comfy_name, diffusers_layout, sparse_file
+from support.files.motion import fill
+from support.files.sparse import IN_COMFY, comfy_name, diffusers_layout, sparse_file
+from support.references.diffusers_unets import PerFrameNorm
+from support.toy_models import unet as toy
 from zoetrope.host.control.sparse_ctrl.network import SparseCall, SparseNetwork
 from zoetrope.motion_models.checkpoints.sparse_ctrl import read_sparse_checkpoint
 

@@ -8,14 +8,14 @@ of an image besides.
 
 import pytest
 import torch
-import toy_sdxl
-from diffusers_unets import motion_unet
 from einops import rearrange
-from unet_5d import unet_5d
 
-import toy
-from toy_files import animate, put
-from toy_motion import SHAPES, motion_state_dict
+from support.references.diffusers_unets import motion_unet
+from support.references.unet_5d import unet_5d
+from support.toy_models import sdxl as toy_sdxl
+from support.toy_models import unet as toy
+from support.toy_models.files import animate, put
+from support.toy_models.motion import SHAPES, motion_state_dict
 from zoetrope.host.call.strength import strength_of
 from zoetrope.host.conditioners.animatelcm_i2v import ImageReferenceGuide
 from zoetrope.host.conditioners.pia import PiaGuide

@@ -1,7 +1,7 @@
 """Windows and weights are those of ComfyUI's comfy/context_windows.py wherever core's own are usable.
 
 Usable: every window inside the clip, no frame twice in a window, every frame in a window. Core breaks that with a
-stride above 1 on short clips; those cases are ours to cure and are tested in tests/unit/test_windows.py.
+stride above 1 on short clips; those cases are ours to cure and are tested in tests/unit/temporal/windows.
 """
 
 from types import SimpleNamespace

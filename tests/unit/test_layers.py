@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from pack import ROOT
+from support.pack import ROOT
 
 HOST = {
     "comfy",

@@ -3,12 +3,12 @@
 import base64
 from contextlib import suppress
 
-import e2e_runs as runs
 import pytest
 from comfy_host.browser import find_browser
 from comfy_host.client import Client
 
-from pack import ROOT
+from support import e2e_runs as runs
+from support.pack import ROOT
 
 FLAGS = [
     "--no-sandbox",

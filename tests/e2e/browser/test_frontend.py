@@ -1,7 +1,8 @@
 """A user opens a template, runs it, sees the clip play in the node, and gets the graph back from the file."""
 
-import e2e_runs as runs
 import pytest
+
+from support import e2e_runs as runs
 
 NAMES = sorted(path.stem for path in runs.API.glob("*.json"))
 TYPES = {".mp4": "video/mp4", ".webp": "image/webp"}

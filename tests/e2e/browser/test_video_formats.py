@@ -1,7 +1,8 @@
 """What a user sees of each kind of file, in the classic and in the new node renderer, and the graph that a file brings back."""
 
-import e2e_runs as runs
 import pytest
+
+from support import e2e_runs as runs
 
 # What the node shows: the file itself, or a small film in its place.
 FORMATS = ("h264-mp4", "vp9-webm", "webp", "apng", "gif", "prores-mov")

@@ -1,0 +1,1 @@
+"""What the tests share: toy models, files, runs of nodes and readers."""

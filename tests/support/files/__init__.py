@@ -1,0 +1,1 @@
+"""Files in the published layouts, and footage, made for tests."""

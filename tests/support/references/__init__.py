@@ -1,0 +1,1 @@
+"""Independent restatements of the published networks."""
