@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from support import e2e_runs as runs
+from support.e2e import runs
 from support.pack import ROOT
 
 SMALL = ["--size", "64x64", "--frames", "4"]

@@ -3,7 +3,7 @@
 import pytest
 from comfy_host.client import PromptError
 
-from support import e2e_runs as runs
+from support.e2e import runs
 
 
 def refusal(client, prompt):

@@ -6,7 +6,7 @@ import numpy as np
 from comfy_host.progress import wait_for_history
 from comfy_host.websocket import WebSocket
 
-from support import e2e_runs as runs
+from support.e2e import runs
 
 
 def short_loop(steps, seed):

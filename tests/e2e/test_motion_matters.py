@@ -1,6 +1,6 @@
 """The motion module and the MotionLoRA change what a server renders."""
 
-from support import e2e_runs as runs
+from support.e2e import runs
 
 
 def frames(client, change):

@@ -9,7 +9,7 @@ from comfy_host.progress import wait_for_history
 from comfy_host.websocket import WebSocket
 from PIL import Image
 
-from support import e2e_runs as runs
+from support.e2e import runs
 
 PREVIEW = 4  # PREVIEW_IMAGE_WITH_METADATA of protocol.py: this number, the length of some JSON, the JSON, a JPEG
 STEPS = 3

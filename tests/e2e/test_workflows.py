@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from support import e2e_runs as runs
-from support.e2e_models import VIDEO_FRAMES
+from support.e2e import runs
+from support.e2e.models import VIDEO_FRAMES
 
 LOSSY = 4.0  # mean difference that h264 at crf 19 and webp leave on these smooth frames, with room
 PAINTED = 20.0  # the same of 64 colours, dithered

@@ -7,7 +7,7 @@ import pytest
 from comfy_host.browser import find_browser
 from comfy_host.client import Client
 
-from support import e2e_runs as runs
+from support.e2e import runs
 from support.pack import ROOT
 
 FLAGS = [

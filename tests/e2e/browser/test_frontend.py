@@ -2,7 +2,7 @@
 
 import pytest
 
-from support import e2e_runs as runs
+from support.e2e import runs
 
 NAMES = sorted(path.stem for path in runs.API.glob("*.json"))
 TYPES = {".mp4": "video/mp4", ".webp": "image/webp"}

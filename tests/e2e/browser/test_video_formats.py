@@ -2,7 +2,7 @@
 
 import pytest
 
-from support import e2e_runs as runs
+from support.e2e import runs
 
 # What the node shows: the file itself, or a small film in its place.
 FORMATS = ("h264-mp4", "vp9-webm", "webp", "apng", "gif", "prores-mov")
