@@ -3,7 +3,7 @@
 from comfy_api.latest import ComfyExtension, io
 from typing_extensions import override
 
-from .host.loading import model_files as files
+from .host.loading import model_files
 from .host.video import formats
 from .nodes import NODES
 
@@ -13,7 +13,7 @@ WEB_DIRECTORY = "./web"
 class ZoetropeExtension(ComfyExtension):
     @override
     async def on_load(self) -> None:
-        files.register_model_folders()
+        model_files.register_model_folders()
         formats.register_folder()
 
     @override

@@ -48,11 +48,11 @@ def measure(frames: int, schedule: str) -> dict[str, float]:
     from support.toy_models import unet as toy
     from support.toy_models.files import animate, motion_model
     from zoetrope.host.sampling.context_windows import apply_windows
-    from zoetrope.temporal.windows.schedules import WindowSettings
+    from zoetrope.temporal.windows.settings import WindowSettings
 
     with tempfile.TemporaryDirectory() as folder:
         model = animate(toy.toy_model_patcher(), motion_model(Path(folder)))
-        model = apply_windows(model, WindowSettings(16, 4, schedule))
+        model = apply_windows(model, WindowSettings(length=16, overlap=4, schedule=schedule))
         toy.sample(model, frames=2, steps=1)
         before = peak()
         noise = toy.noise_for(frames, SIZE)

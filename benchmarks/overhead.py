@@ -144,7 +144,7 @@ def main() -> None:
     models = {name: base.clone() for name in meters}
     for name, meter in meters.items():
         models[name].add_wrapper_with_key("apply_model", "meter", meter)  # before ours, so that it times ours too
-    settings = MotionSettings(motion.name, motion.spec)
+    settings = MotionSettings(name=motion.name, spec=motion.spec)
     models["motion"] = apply_motion_model(models["motion"], motion, settings, "use_existing")
     prompts = [[[torch.randn(1, 77, 768), {}]] for _ in range(2)]
     noise = toy.noise_for(ARGS.frames, size // 8)

@@ -127,9 +127,11 @@ def ours(latents: torch.Tensor, vae: Any, **widgets: Any) -> None:
     """What Combine Video does with samples and vae."""
     from zoetrope.host.video import frame_source as sources
     from zoetrope.host.video import save_video as video
+    from zoetrope.host.video.save_settings import VideoSettings
 
-    settings = video.VideoSettings(RATE, **{"format": "h264-mp4", "quality": CRF, **widgets}, filename_prefix="ours")
-    video.save_video(sources.frame_source(None, {"samples": latents}, vae), settings)
+    chosen = {"format": "h264-mp4", "quality": CRF, **widgets}
+    plan = VideoSettings(frame_rate=RATE, filename_prefix="ours", **chosen).resolved()
+    video.save_video(sources.frame_source(None, {"samples": latents}, vae), plan)
 
 
 def cores(latents: torch.Tensor, vae: Any) -> None:

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from ..charts.chart import Bar, Chart, Curve, Row, draw
 from ..temporal.values.frame_values import FrameValues, values_of
-from ..temporal.windows.blending import FUSE_METHODS, blend_shares
-from ..temporal.windows.schedules import WITHOUT_OVERLAP, WindowSettings, windows_for_step
+from ..temporal.windows.blending import blend_shares
+from ..temporal.windows.schedules import windows_for_step
+from ..temporal.windows.settings import FUSE_METHODS, WITHOUT_OVERLAP, WindowSettings
 from .call.strength import Strength
-from .lora import bypass as beside
+from .lora.bypass import loras_of
 from .motion.settings import settings_of
 from .motion.view_windows import settings_within, views_of
 from .prompts.cfg_per_frame import guidances_of
@@ -50,7 +51,7 @@ class Step:
         return sum(map(len, self.windows)) + self.anchors
 
 
-def picture(model: ModelPatcher, frames: int, steps: int, values: object) -> Tensor:
+def schedule_image(model: ModelPatcher, frames: int, steps: int, values: object) -> Tensor:
     """The schedule of a MODEL as IMAGE, (1, H, W, 3) in 0..1.
 
     Args:
@@ -68,7 +69,7 @@ def picture(model: ModelPatcher, frames: int, steps: int, values: object) -> Ten
 
 
 def chart_of(model: ModelPatcher, frames: int, steps: int, values: FrameValues | None) -> Chart:
-    """Everything that `picture` draws; see there."""
+    """Everything that `schedule_image` draws; see there."""
     every = math.ceil(steps / ROWS)
     plan = list(planned_steps(model, frames, steps, every))
     lines = [*_plans(plan), _cost(plan, frames)]
@@ -133,7 +134,11 @@ def _cores_step(handler: IndexListContextHandler, frames: int, number: int) -> S
     windows = [list(map(int, window)) for window in handler.context_schedule.func(frames, then, {})]
     fuse = handler.fuse_method.name.replace("-", "_")
     settings = WindowSettings(
-        handler.context_length, handler.context_overlap, handler.context_schedule.name, fuse, handler.context_stride
+        length=handler.context_length,
+        overlap=handler.context_overlap,
+        schedule=handler.context_schedule.name,
+        fuse=fuse,
+        stride=handler.context_stride,
     )
     weighed = replace(settings, fuse=fuse if fuse in FUSE_METHODS else "flat")
     fixed = getattr(handler, "causal_window_fix", False)
@@ -167,7 +172,7 @@ def _strengths(model: ModelPatcher) -> Iterator[tuple[str, Strength]]:
         yield f"scale of {settings.name}", settings.scale
         yield f"effect of {settings.name}", settings.effect
         yield from ((f"strength of {lora.name}", lora.strength) for lora in settings.loras)
-    yield from ((f"strength of {lora.name}", lora.strength) for lora in beside.loras_of(model))
+    yield from ((f"strength of {lora.name}", lora.strength) for lora in loras_of(model))
     yield from (("guidance", guidance.value) for guidance in guidances_of(model))
 
 

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 from .spec import MotionSpec
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Adjustment:
     """Changes of the positional encoding, made in this order; 0 leaves a step out.
 

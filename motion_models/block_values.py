@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 
 from .numbers import finite
-from .spec import MotionSpec, Place, Site
+from .spec import MotionSpec, Site, UNetPart
 
 EXAMPLE = "down: 1, mid: 0.5, up.2.0: 0"
-PARTS: dict[str, Place] = {"down": "input", "mid": "middle", "up": "output"}
+PARTS: dict[str, UNetPart] = {"down": "input", "mid": "middle", "up": "output"}
 ENTRY = re.compile(
     r"(?P<part>down|mid|up)(?:\.(?P<level>\d+))?(?:\.(?P<block>\d+))?\s*[:=]\s*(?P<effect>[^\s]+)"
     r"(?:\s+scale\s+(?P<scale>[^\s]+))?"
@@ -57,9 +57,9 @@ class BlockValues:
 
 def block_name(site: Site) -> str:
     """Name of a motion module in entries: part, level and number within the level, such as ``down.1.0``."""
-    if site.place == "middle":
+    if site.part == "middle":
         return "mid"
-    if site.place == "input":
+    if site.part == "input":
         return f"down.{(site.index - 1) // 3}.{(site.index - 1) % 3}"
     return f"up.{site.index // 3}.{site.index % 3}"
 

@@ -22,7 +22,7 @@ class Family:
         base: kind of checkpoint it animates.
         middle: has a motion module in the middle block.
         positions: length of its positional encoding, in frames. A file's own table wins over it.
-        beta_schedule: noise schedule it was trained on, by a name of ``host.betas`` (``sqrt_linear`` is what papers
+        beta_schedule: noise schedule it was trained on, by a name of `BETA_SCHEDULES` (``sqrt_linear`` is what papers
             and diffusers call ``linear``).
         norms_across_frames: GroupNorms of the UNet's ResBlocks and output take their statistics over all frames
             of a window. Spatial transformers normalise each frame in every family.

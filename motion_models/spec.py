@@ -6,15 +6,16 @@ from typing import Literal
 from .errors import MotionFileError
 from .families import BASE_TITLES, Family
 
-Place = Literal["input", "middle", "output"]
+UNetPart = Literal["input", "middle", "output"]
+BlockIndex = tuple[UNetPart, int]  # a block of ComfyUI's UNet: its part and its number within the part
 
 HEADS = 8  # attention heads of every published motion module; weights do not tell it
 GROUPS = 32  # of the GroupNorm of every motion module
 
 
-def site_key(place: Place, index: int) -> str:
+def site_key(part: UNetPart, index: int) -> str:
     """Start of a motion module's names in our state dict, such as ``sites.input_1``."""
-    return f"sites.{place}_{index}"
+    return f"sites.{part}_{index}"
 
 
 @dataclass(frozen=True)
@@ -22,19 +23,19 @@ class Site:
     """One motion module and the UNet block it follows.
 
     Attributes:
-        place: part of the UNet.
+        part: of the UNet.
         index: ComfyUI's block index within the part; the middle block is 0.
         channels: width of the block's output.
     """
 
-    place: Place
+    part: UNetPart
     index: int
     channels: int
 
     @property
     def key(self) -> str:
         """Start of the module's names in our state dict."""
-        return site_key(self.place, self.index)
+        return site_key(self.part, self.index)
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,23 @@ class MotionSpec:
         """Number of weights of the motion modules, positional encoding not counted."""
         square, linear = 14 + 4 * self.attentions, 15 + 3 * self.attentions
         return sum(square * site.channels**2 + linear * site.channels for site in self.sites)
+
+
+def require_node(spec: MotionSpec, name: str, node: str) -> None:
+    """Refuse a motion model that belongs to another node.
+
+    Args:
+        spec: of the motion model.
+        name: its file name.
+        node: display name of the node it is connected to.
+
+    Raises:
+        MotionFileError: the sentence names the node it belongs to.
+    """
+    if spec.node != node:
+        raise MotionFileError(
+            f"Motion model '{name}' is {spec.family.title}, which {node} cannot use; use the node {spec.node} with it."
+        )
 
 
 def describe(spec: MotionSpec) -> tuple[str, ...]:

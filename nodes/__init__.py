@@ -2,35 +2,64 @@
 
 from comfy_api.latest import io
 
-from . import camera_ctrl as camera
-from . import clips as frames
-from . import combine_video as video
-from . import control, guidance, image_to_video, lora, lora_per_frame, motion, noise, preprocess, views, windows
-from . import frame_values as values
-from . import load_video as load
-from . import preview_schedule as preview
-from . import prompt_schedule as prompts
-from . import sample_video as endless
-from . import sparse_ctrl as sparse_control
+from .camera_ctrl import ApplyCameraCtrl, CameraPoses
+from .clips import MergeFrames, SelectFrames
+from .combine_video import CombineVideo
+from .control import ApplyControlNetPerFrame, ControlNetPerFrame
+from .frame_values import (
+    FrameValuesFromAudio,
+    FrameValuesFromCurve,
+    FrameValuesFromList,
+    FrameValuesFromMask,
+    FrameValuesFromSchedule,
+)
+from .guidance import GuidancePerFrame
+from .image_to_video import ApplyAnimateLCMI2V, ApplyPIA
+from .load_video import LoadFrames, LoadVideo
+from .lora import AddMotionLora, DomainAdapter, LoraPerFrame
+from .motion import AdjustMotionModel, ApplyMotionModel, LoadMotionModel, MotionModelInfo
+from .noise import ClipNoise, FreeInit
+from .preprocess import PreprocessFrames
+from .preview_schedule import PreviewSchedule
+from .prompt_schedule import EncodePromptSchedule
+from .sample_video import SampleEndless, SampleVideo
+from .sparse_ctrl import LoadSparseCtrl, SparseKeyframes
+from .windows import ContextWindows, ViewWindows
 
 NODES: list[type[io.ComfyNode]] = [
-    *motion.NODES,
-    *lora.NODES,
-    *windows.NODES,
-    *views.NODES,
-    *noise.NODES,
-    *prompts.NODES,
-    *values.NODES,
-    *guidance.NODES,
-    *lora_per_frame.NODES,
-    *preview.NODES,
-    *endless.NODES,
-    *frames.NODES,
-    *camera.NODES,
-    *image_to_video.NODES,
-    *control.NODES,
-    *sparse_control.NODES,
-    *preprocess.NODES,
-    *load.NODES,
-    *video.NODES,
+    LoadMotionModel,
+    ApplyMotionModel,
+    AdjustMotionModel,
+    MotionModelInfo,
+    AddMotionLora,
+    DomainAdapter,
+    ContextWindows,
+    ViewWindows,
+    ClipNoise,
+    FreeInit,
+    EncodePromptSchedule,
+    FrameValuesFromSchedule,
+    FrameValuesFromCurve,
+    FrameValuesFromList,
+    FrameValuesFromMask,
+    FrameValuesFromAudio,
+    GuidancePerFrame,
+    LoraPerFrame,
+    PreviewSchedule,
+    SampleEndless,
+    SampleVideo,
+    SelectFrames,
+    MergeFrames,
+    CameraPoses,
+    ApplyCameraCtrl,
+    ApplyPIA,
+    ApplyAnimateLCMI2V,
+    ControlNetPerFrame,
+    ApplyControlNetPerFrame,
+    LoadSparseCtrl,
+    SparseKeyframes,
+    PreprocessFrames,
+    LoadVideo,
+    LoadFrames,
+    CombineVideo,
 ]

@@ -3,9 +3,9 @@
 from comfy_api.latest import io
 
 from ..host.call.strength import strength_of
-from ..host.conditioners import camera_ctrl as camera
 from ..host.conditioners import pose_files
-from ..host.loading import model_files as files
+from ..host.conditioners.camera_ctrl import camera_conditioner
+from ..host.loading import model_files
 from ..motion_models.camera_poses import (
     FX,
     FY,
@@ -18,12 +18,11 @@ from ..motion_models.camera_poses import (
     parse_poses,
     with_camera,
 )
+from .categories import CAMERA
 from .motion import apply_with, motion_inputs
-from .types import CameraPoses as CameraPosesType
-from .types import MotionModel
+from .types import CAMERA_POSES, MOTION_MODEL
 from .widgets import value_input
 
-CATEGORY = "Zoetrope/camera"
 NO_FILE = "none"
 STILL = "static"
 MEANING = (
@@ -37,7 +36,7 @@ class CameraPoses(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeCameraPoses",
             display_name="Camera Poses",
-            category=CATEGORY,
+            category=CAMERA,
             description="The way of a camera, one pose a frame: one of 13 motions, two of them at once, or a "
             "RealEstate10K pose text. Chain nodes to let one motion follow another.",
             search_aliases=[
@@ -71,7 +70,7 @@ class CameraPoses(io.ComfyNode):
                     tooltip=f"A second motion at the same time; both are added up. {STILL} adds none.",
                 ),
                 _speed("and_speed", "Speed of and_motion.", optional=True),
-                CameraPosesType.Input(
+                CAMERA_POSES.Input(
                     "previous", optional=True, tooltip="Poses before these; the camera goes on from the last of them."
                 ),
                 io.Combo.Input(
@@ -95,7 +94,7 @@ class CameraPoses(io.ComfyNode):
                 _size("original_width", ORIGINAL_SIZE[0], "Width"),
                 _size("original_height", ORIGINAL_SIZE[1], "Height"),
             ],
-            outputs=[CameraPosesType.Output(display_name="poses", tooltip="Connect to Apply CameraCtrl.")],
+            outputs=[CAMERA_POSES.Output(display_name="poses", tooltip="Connect to Apply CameraCtrl.")],
         )
 
     @classmethod
@@ -175,7 +174,7 @@ class ApplyCameraCtrl(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeApplyCameraCtrl",
             display_name="Apply CameraCtrl",
-            category=CATEGORY,
+            category=CAMERA,
             description="Applies a motion model whose clip is seen by a moving camera (CameraCtrl). Made for the "
             "motion module v3. Within Context Windows each window gets the poses of its own frames.",
             search_aliases=[
@@ -187,13 +186,13 @@ class ApplyCameraCtrl(io.ComfyNode):
             ],
             inputs=[
                 io.Model.Input("model", tooltip="MODEL of an SD1.5 checkpoint, after LoRAs and model patches."),
-                MotionModel.Input("motion_model", tooltip="From Load Motion Model; CameraCtrl was trained with v3."),
+                MOTION_MODEL.Input("motion_model", tooltip="From Load Motion Model; CameraCtrl was trained with v3."),
                 io.Combo.Input(
                     "camera_ctrl",
-                    options=files.names(files.MOTION_MODELS),
+                    options=model_files.names(model_files.MOTION_MODELS),
                     tooltip="CameraCtrl.ckpt or CameraCtrl_pruned.safetensors in models/animatediff_models.",
                 ),
-                CameraPosesType.Input("poses", tooltip="From Camera Poses."),
+                CAMERA_POSES.Input("poses", tooltip="From Camera Poses."),
                 value_input(
                     "strength",
                     0.0,
@@ -208,13 +207,10 @@ class ApplyCameraCtrl(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, camera_ctrl: str | None) -> bool | str:
-        return camera_ctrl is None or files.missing(files.MOTION_MODELS, camera_ctrl) or True
+        return camera_ctrl is None or model_files.missing(model_files.MOTION_MODELS, camera_ctrl) or True
 
     @classmethod
     def execute(cls, model, motion_model, camera_ctrl: str, poses: Poses, strength, **inputs) -> io.NodeOutput:
         motion_model.spec.require_no_image()
-        guide = camera.camera_guide(camera_ctrl, motion_model.spec, poses, strength_of(strength, "strength"))
-        return apply_with(model, motion_model, inputs, guide)
-
-
-NODES: list[type[io.ComfyNode]] = [CameraPoses, ApplyCameraCtrl]
+        conditioner = camera_conditioner(camera_ctrl, motion_model.spec, poses, strength_of(strength, "strength"))
+        return apply_with(model, motion_model, inputs, conditioner)

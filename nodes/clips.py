@@ -4,8 +4,8 @@ from comfy_api.latest import io
 
 from ..temporal import clips
 from ..temporal.frame_selection import EXAMPLE, parse_selection
-
-CATEGORY = "Zoetrope/windows"
+from .categories import WINDOWS
+from .widgets import problem
 
 
 def _clips(name: str) -> io.MatchType.Template:
@@ -20,7 +20,7 @@ class SelectFrames(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeSelectFrames",
             display_name="Select Frames",
-            category=CATEGORY,
+            category=WINDOWS,
             description="Takes frames out of a clip, in any order and as often as you like: a part of it, every second "
             "frame, the clip backwards.",
             search_aliases=[
@@ -53,10 +53,7 @@ class SelectFrames(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, select: str | None) -> bool | str:
-        try:
-            return select is None or bool(parse_selection(select))
-        except ValueError as error:
-            return str(error)
+        return select is None or problem(lambda: parse_selection(select))
 
     @classmethod
     def execute(cls, frames, select: str) -> io.NodeOutput:
@@ -71,7 +68,7 @@ class MergeFrames(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeMergeFrames",
             display_name="Merge Frames",
-            category=CATEGORY,
+            category=WINDOWS,
             description="Puts one clip behind another, with a crossfade between them if you like.",
             search_aliases=[
                 "concatenate video",
@@ -102,6 +99,3 @@ class MergeFrames(io.ComfyNode):
     @classmethod
     def execute(cls, a, b, crossfade: int = 0) -> io.NodeOutput:
         return io.NodeOutput(clips.merge(a, b, crossfade))
-
-
-NODES: list[type[io.ComfyNode]] = [SelectFrames, MergeFrames]

@@ -1,75 +1,18 @@
-"""Nodes that write video files."""
+"""Combine Video: frames become a video file."""
 
 from comfy_api.latest import Input, io
 
-from ..host.video import formats
-from ..host.video import frame_source as sources
-from ..host.video import output_files as places
-from ..host.video import save_video as video
+from ..host.video.frame_source import frame_source
+from ..host.video.output_files import filled_prefix
+from ..host.video.save_settings import BIT_DEPTHS, VideoSettings, check_widgets
+from ..host.video.save_video import embedded_workflow, save_video
 from ..video.formats.table import FORMATS
+from .categories import VIDEO
+from .video_widgets import audio_input, format_inputs, quality_input, rate_input, saving_inputs
+from .widgets import problem
 
 WITH_DEPTH = ", ".join(row.name for row in FORMATS.values() if max(pixels.bits for pixels in row.pixels) > 8)
-
-
-def format_inputs() -> list[io.Input]:
-    """``format`` and ``filename_prefix``, of every node that writes a video."""
-    return [
-        io.Combo.Input(
-            "format",
-            options=formats.choices(),
-            default="h264-mp4",
-            tooltip="h264-mp4 plays everywhere; h265, av1 and vp9 are smaller; vp9-webm, prores-mov, webp, apng, gif, "
-            "ffv1-mkv and png-frames keep transparency; prores and ffv1 are for editing; png-frames writes a folder.",
-        ),
-        io.String.Input(
-            "filename_prefix",
-            default="zoetrope/animation",
-            tooltip="Folder and start of the name inside the output folder. %date:yyyy-MM-dd%, %Node.widget% (a node's "
-            "title and one of its widgets), %year%, %month%, %day%, %hour%, %minute%, %second%, %width% and %height% are "
-            "filled in.",
-        ),
-    ]
-
-
-def audio_input() -> io.Input:
-    """``audio``, of every node that writes a video."""
-    return io.Audio.Input(
-        "audio",
-        optional=True,
-        tooltip="Sound, cut or padded with silence to the clip. mp4, webm, mov and mkv can hold it.",
-    )
-
-
-def quality_input() -> io.Input:
-    """``quality``, of every node that writes a video."""
-    return io.Int.Input(
-        "quality",
-        default=-1,
-        min=-1,
-        max=256,
-        optional=True,
-        tooltip="-1 uses the format's default. mp4 and webm: crf, from 1 (best), 18 to 28 is usual. webp: 0 to 99, 100 without "
-        "loss. gif: number of colours. prores-mov: profile 0 to 5. The help page has all ranges.",
-    )
-
-
-def saving_inputs() -> list[io.Input]:
-    """``save_output`` and ``save_workflow``, of every node that writes a video."""
-    return [
-        io.Boolean.Input(
-            "save_output",
-            default=True,
-            optional=True,
-            tooltip="On: save in the output folder. Off: a temporary file that goes away when ComfyUI restarts.",
-        ),
-        io.Boolean.Input(
-            "save_workflow",
-            default=True,
-            optional=True,
-            tooltip="Embed the workflow. Dropping the file on the canvas opens it (mp4, webm, mov, webp and png; gif and "
-            "mkv hold it, but ComfyUI does not read it there).",
-        ),
-    ]
+TRAINED_RATE = "Frames a second. AnimateDiff's motion modules were trained at 8."
 
 
 class CombineVideo(io.ComfyNode):
@@ -78,7 +21,7 @@ class CombineVideo(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeCombineVideo",
             display_name="Combine Video",
-            category="Zoetrope/video",
+            category=VIDEO,
             description=(
                 "Write frames to one video file and play it in the node. Connect images, or samples with a vae: "
                 "latents are decoded a few frames at a time, so long clips need no more memory than short ones."
@@ -97,14 +40,7 @@ class CombineVideo(io.ComfyNode):
     @staticmethod
     def _what_to_write() -> list[io.Input]:
         return [
-            io.Float.Input(
-                "frame_rate",
-                default=8.0,
-                min=0.01,
-                max=240.0,
-                step=0.01,
-                tooltip="Frames a second. AnimateDiff's motion modules were trained at 8.",
-            ),
+            rate_input(8.0, 0.01, TRAINED_RATE),
             *format_inputs(),
             io.Image.Input("images", optional=True, tooltip="Frames to write. Connect these or samples, not both."),
             io.Latent.Input("samples", optional=True, tooltip="Latents to decode and write. Needs vae."),
@@ -133,8 +69,8 @@ class CombineVideo(io.ComfyNode):
             quality_input(),
             io.Combo.Input(
                 "bit_depth",
-                options=list(video.BIT_DEPTHS),
-                default=video.BIT_DEPTHS[0],
+                options=list(BIT_DEPTHS),
+                default=BIT_DEPTHS[0],
                 optional=True,
                 tooltip=f"Bits of each colour. 10 shows no bands in soft gradients; for {WITH_DEPTH}. prores-mov always has "
                 "10; png files store 16 instead of 10.",
@@ -159,14 +95,19 @@ class CombineVideo(io.ComfyNode):
         save_output: bool = True,
         save_workflow: bool = True,
     ) -> io.NodeOutput:
-        prefix = places.filled_prefix(filename_prefix, cls.hidden.prompt, cls.hidden.extra_pnginfo)
-        settings = video.VideoSettings(
-            frame_rate, format, prefix, loop_count, pingpong, quality, int(bit_depth), save_output
-        )
-        settings.check()
-        source = sources.frame_source(images, samples, vae)
-        metadata = video.embedded_workflow(save_workflow, cls.hidden.prompt, cls.hidden.extra_pnginfo)
-        saved = video.save_video(source, settings, audio, metadata)
+        plan = VideoSettings(
+            frame_rate=frame_rate,
+            format=format,
+            filename_prefix=filled_prefix(filename_prefix, cls.hidden.prompt, cls.hidden.extra_pnginfo),
+            loop_count=loop_count,
+            pingpong=pingpong,
+            quality=quality,
+            bit_depth=int(bit_depth),
+            save_output=save_output,
+        ).resolved()
+        source = frame_source(images, samples, vae)
+        metadata = embedded_workflow(save_workflow, cls.hidden.prompt, cls.hidden.extra_pnginfo)
+        saved = save_video(source, plan, audio, metadata)
         return io.NodeOutput(saved.video_output(), ui=saved.ui())
 
     @classmethod
@@ -179,7 +120,4 @@ class CombineVideo(io.ComfyNode):
         bit_depth: str | None = None,
     ) -> bool | str:
         """Say what is wrong before anything is sampled."""
-        return video.settings_problem(format, frame_rate, filename_prefix, quality, bit_depth) or True
-
-
-NODES: list[type[io.ComfyNode]] = [CombineVideo]
+        return problem(lambda: check_widgets(format, frame_rate, filename_prefix, quality, bit_depth))

@@ -10,21 +10,13 @@ from ..host.control.masks import effect_mask
 from ..host.control.spec import ControlSpec
 from ..temporal.hint_policies import HINT_POLICIES
 from ..temporal.values.frame_values import FrameValues, Product, values_of
-from ..temporal.values.schedule import EXAMPLE, parse_value_schedule
-from .widgets import frame_values_input, keyframes_input, percent_inputs
-
-CATEGORY = "Zoetrope/control"
+from ..temporal.values.schedule import parse_value_schedule
+from .categories import CONTROL
+from .widgets import frame_values_input, keyframes_input, mask_input, percent_inputs, value_schedule_input
 
 
 def schedule_input() -> io.Input:
-    return io.String.Input(
-        "schedule",
-        default="0: 1.0",
-        multiline=True,
-        tooltip="Factor of the strength over the frames, interpolated between keys, for example "
-        f"'{EXAMPLE}'. Negative frames count from the end; 0.5 with a point is the middle. Easings after a "
-        "value shape the way to the next key: linear, ease_in, ease_out, ease_in_out, hold.",
-    )
+    return value_schedule_input("0: 1.0", "Factor of the strength over the frames, interpolated between keys")
 
 
 def missing_hints_input(optional: bool) -> io.Input:
@@ -40,12 +32,10 @@ def missing_hints_input(optional: bool) -> io.Input:
     )
 
 
-def mask_input() -> io.Input:
-    return io.Mask.Input(
-        "mask",
-        optional=True,
-        tooltip="Where the ControlNet acts: white fully, black not at all. One mask for all frames or one per frame, "
-        "the last held. This is not an inpainting mask.",
+def effect_mask_input() -> io.Input:
+    return mask_input(
+        "Where the ControlNet acts: white fully, black not at all. One mask for all frames or one per frame, "
+        "the last held. This is not an inpainting mask."
     )
 
 
@@ -61,7 +51,7 @@ class ControlNetPerFrame(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeControlNetPerFrame",
             display_name="ControlNet Per Frame",
-            category=CATEGORY,
+            category=CONTROL,
             description="Makes a ControlNet follow the frames, for any Apply ControlNet node: one hint image per frame "
             "in any windows, and a strength that changes over frames, sampling steps, picture and layers. Frames of "
             "strength 0 are not computed.",
@@ -92,7 +82,7 @@ class ControlNetPerFrame(io.ComfyNode):
                     optional=True,
                     tooltip="Hint image of frame 0, counted from 0. Negative: the hints begin that many frames later.",
                 ),
-                mask_input(),
+                effect_mask_input(),
                 keyframes_input("the strength"),
                 *_weight_inputs(),
                 *_run_inputs(),
@@ -198,7 +188,7 @@ class ApplyControlNetPerFrame(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeApplyControlNetPerFrame",
             display_name="Apply ControlNet Per Frame",
-            category=CATEGORY,
+            category=CONTROL,
             description="Applies a ControlNet with one hint image and one strength for each frame of a clip, in windows "
             "as without them. With fewer images than frames the last image is held; a single image is for all frames.",
             search_aliases=[
@@ -212,7 +202,7 @@ class ApplyControlNetPerFrame(io.ComfyNode):
                 io.Conditioning.Input("positive", tooltip="What the clip should show."),
                 io.Conditioning.Input("negative", tooltip="What it should not show."),
                 io.ControlNet.Input("control_net", tooltip="ControlNet or T2I-Adapter of the checkpoint's kind."),
-                io.Image.Input("image", tooltip="Hint images in frame order: image 1 guides frame 0, and so on."),
+                io.Image.Input("image", tooltip="Hint images in frame order: image 1 conditioners frame 0, and so on."),
                 io.Float.Input(
                     "strength",
                     default=1.0,
@@ -228,7 +218,7 @@ class ApplyControlNetPerFrame(io.ComfyNode):
                     optional=True,
                     tooltip="Only for ControlNets that need their hints encoded; those of SD1.5 and SDXL do not.",
                 ),
-                mask_input(),
+                effect_mask_input(),
                 frame_values_input("the strength, besides the schedule's"),
                 missing_hints_input(optional=True),
             ],
@@ -260,6 +250,3 @@ class ApplyControlNetPerFrame(io.ComfyNode):
         return io.NodeOutput(
             *apply_per_frame([positive, negative], control_net, image, strength, percents, values, vae, spec)
         )
-
-
-NODES: list[type[io.ComfyNode]] = [ControlNetPerFrame, ApplyControlNetPerFrame]

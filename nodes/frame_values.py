@@ -9,11 +9,12 @@ from comfy_api.latest import io
 
 from ..host.call.strength import as_mask
 from ..temporal.values.audio import BANDS, AudioValues, frame_loudness
-from ..temporal.values.frame_values import CurveValues, between, listed
-from ..temporal.values.schedule import EXAMPLE, parse_value_schedule
-from .types import FrameValues as FrameValuesType
+from ..temporal.values.frame_values import CurveValues, between, listed_values
+from ..temporal.values.schedule import parse_value_schedule
+from .categories import WINDOWS
+from .types import FRAME_VALUES
+from .widgets import problem, value_schedule_input
 
-CATEGORY = "Zoetrope/windows"
 MOST = 100000  # frames of a list of floats
 
 
@@ -27,7 +28,7 @@ def between_inputs(of_low: str, of_high: str) -> list[io.Input]:
 
 
 def values_output() -> io.Output:
-    return FrameValuesType.Output(display_name="frame_values", tooltip="One value per frame.")
+    return FRAME_VALUES.Output(display_name="frame_values", tooltip="One value per frame.")
 
 
 def floats_output(which: str = "The same") -> io.Output:
@@ -39,25 +40,18 @@ def floats_output(which: str = "The same") -> io.Output:
     )
 
 
-class FrameValues(io.ComfyNode):
+class FrameValuesFromSchedule(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="ZoetropeFrameValues",
             display_name="Frame Values",
-            category=CATEGORY,
+            category=WINDOWS,
             description="One number per frame from a schedule, for scale, effect, MotionLoRA and everything else that "
             "takes values over time. The clip's length is taken when it is sampled.",
             search_aliases=["value schedule", "ADE_ValueScheduling", "multival", "keyframes", "float list"],
             inputs=[
-                io.String.Input(
-                    "schedule",
-                    default="0: 0.0, -1: 1.0",
-                    multiline=True,
-                    tooltip=f"Values at frames, interpolated between, for example '{EXAMPLE}'. Negative frames count "
-                    "from the end; 0.5 with a point is the middle. Easings after a value shape the way to the next "
-                    "key: linear, ease_in, ease_out, ease_in_out, hold.",
-                ),
+                value_schedule_input("0: 0.0, -1: 1.0", "Values at frames, interpolated between"),
                 io.Int.Input(
                     "frames",
                     default=0,
@@ -74,16 +68,13 @@ class FrameValues(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, schedule: str | None = None) -> bool | str:
         """The schedule is read before anything runs; None is text that another node will make."""
-        try:
-            return schedule is None or bool(parse_value_schedule(schedule))
-        except ValueError as error:
-            return str(error)
+        return schedule is None or problem(lambda: parse_value_schedule(schedule))
 
     @classmethod
     def execute(cls, schedule: str, frames: int = 0) -> io.NodeOutput:
         values = parse_value_schedule(schedule)
         floats = values.at(frames or min(values.numbered_frames, MOST))
-        return io.NodeOutput(listed(floats) if frames else values, floats)
+        return io.NodeOutput(listed_values(floats) if frames else values, floats)
 
 
 class FrameValuesFromCurve(io.ComfyNode):
@@ -92,7 +83,7 @@ class FrameValuesFromCurve(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeFrameValuesFromCurve",
             display_name="Frame Values From Curve",
-            category=CATEGORY,
+            category=WINDOWS,
             description="One number per frame along a curve that you draw. It is stretched over the clip, whatever its "
             "length.",
             search_aliases=["value schedule", "curve editor", "easing", "SplineEditor", "animation curve"],
@@ -137,7 +128,7 @@ class FrameValuesFromList(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeFrameValuesFromList",
             display_name="Frame Values From List",
-            category=CATEGORY,
+            category=WINDOWS,
             description="One number per frame from a list of floats of another node. The last one holds for the rest of "
             "a longer clip.",
             search_aliases=["float list", "FLOATS", "ADE_FloatToFloats", "ADE_MultivalDynamicFloats", "weights"],
@@ -154,7 +145,7 @@ class FrameValuesFromList(io.ComfyNode):
     def execute(cls, values: list) -> io.NodeOutput:
         # Some packs send a whole list through a socket for one number.
         flat = [number for value in values for number in (value if isinstance(value, list | tuple) else [value])]
-        return io.NodeOutput(listed(flat), flat)
+        return io.NodeOutput(listed_values(flat), flat)
 
 
 class FrameValuesFromMask(io.ComfyNode):
@@ -163,7 +154,7 @@ class FrameValuesFromMask(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeFrameValuesFromMask",
             display_name="Frame Values From Mask",
-            category=CATEGORY,
+            category=WINDOWS,
             description="One number per frame: how much of the picture a mask covers. The last one holds for the rest "
             "of a longer clip.",
             search_aliases=["mask to values", "ADE_MultivalScaledMask", "mask coverage"],
@@ -178,7 +169,7 @@ class FrameValuesFromMask(io.ComfyNode):
     def execute(cls, mask, low: float, high: float) -> io.NodeOutput:
         shares = as_mask(mask, "mask").mean((1, 2), dtype=torch.float64).tolist()
         values = [between(low, high, share) for share in shares]
-        return io.NodeOutput(listed(values), values)
+        return io.NodeOutput(listed_values(values), values)
 
 
 class FrameValuesFromAudio(io.ComfyNode):
@@ -187,7 +178,7 @@ class FrameValuesFromAudio(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeFrameValuesFromAudio",
             display_name="Frame Values From Audio",
-            category=CATEGORY,
+            category=WINDOWS,
             description="One number per frame that follows a sound: high at the clip's loudest frames, low at its "
             "quietest and where the sound has ended.",
             search_aliases=["audio reactive", "audio to values", "amplitude", "beat", "music"],
@@ -230,12 +221,3 @@ class FrameValuesFromAudio(io.ComfyNode):
         loudness = frame_loudness(audio["waveform"][0], audio["sample_rate"], frame_rate, band)
         values = AudioValues(loudness, low, high, smoothing)
         return io.NodeOutput(values, values.at(len(loudness)))
-
-
-NODES: list[type[io.ComfyNode]] = [
-    FrameValues,
-    FrameValuesFromCurve,
-    FrameValuesFromList,
-    FrameValuesFromMask,
-    FrameValuesFromAudio,
-]

@@ -4,8 +4,8 @@ from comfy_api.latest import io
 
 from ..host.call.sampling_range import sampling_range
 from ..host.prompts.cfg_per_frame import apply_guidance, guidance_of
-from .motion import CATEGORY
-from .widgets import keyframes_input, percent_inputs, value_input
+from .categories import MOTION
+from .widgets import keyframes_input, mask_input, percent_inputs, value_input
 
 
 class GuidancePerFrame(io.ComfyNode):
@@ -14,7 +14,7 @@ class GuidancePerFrame(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeGuidancePerFrame",
             display_name="Guidance Per Frame",
-            category=CATEGORY,
+            category=MOTION,
             description="Takes the place of the sampler's cfg: one number, one per frame, or one per pixel, in a part "
             "of the sampling steps or in all of them. Several in a row share the steps between them.",
             search_aliases=[
@@ -32,17 +32,15 @@ class GuidancePerFrame(io.ComfyNode):
                     "guidance",
                     0.0,
                     100.0,
-                    "How strongly the prompt guides, in place of the sampler's cfg. 1 leaves the negative prompt out. "
+                    "How strongly the prompt conditioners, in place of the sampler's cfg. 1 leaves the negative prompt out. "
                     "A MASK goes from 1 where it is black to the sampler's cfg where it is white.",
                     optional=False,
                     default=7.0,
                 ),
                 *percent_inputs("this guidance", optional=True),
-                io.Mask.Input(
-                    "mask",
-                    optional=True,
-                    tooltip="Where it acts: white takes this guidance, black keeps the sampler's cfg; one mask for all "
-                    "frames, or one per frame.",
+                mask_input(
+                    "Where it acts: white takes this guidance, black keeps the sampler's cfg; one mask for all "
+                    "frames, or one per frame."
                 ),
                 keyframes_input("the guidance"),
             ],
@@ -59,8 +57,5 @@ class GuidancePerFrame(io.ComfyNode):
         mask=None,
         timestep_keyframes=None,
     ) -> io.NodeOutput:
-        acts = sampling_range(start_percent, end_percent, timestep_keyframes)
-        return io.NodeOutput(apply_guidance(model, guidance_of(guidance, acts, mask)))
-
-
-NODES: list[type[io.ComfyNode]] = [GuidancePerFrame]
+        when = sampling_range(start_percent, end_percent, timestep_keyframes)
+        return io.NodeOutput(apply_guidance(model, guidance_of(guidance, when, mask)))

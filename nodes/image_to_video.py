@@ -3,13 +3,12 @@
 from comfy_api.latest import io
 
 from ..host.call.strength import strength_of
-from ..host.conditioners.animatelcm_i2v import image_reference_guide
-from ..host.conditioners.pia import pia_guide
+from ..host.conditioners.animatelcm_i2v import image_reference_conditioner
+from ..host.conditioners.pia import pia_conditioner
 from ..motion_models.pia_affinity import PRESETS
+from .categories import IMAGE_TO_VIDEO
 from .motion import apply_with, motion_inputs
-from .types import FrameValues, MotionModel
-
-CATEGORY = "Zoetrope/image to video"
+from .types import FRAME_VALUES, MOTION_MODEL
 
 
 def image_inputs(file: str, image: str) -> list[io.Input]:
@@ -21,7 +20,7 @@ def image_inputs(file: str, image: str) -> list[io.Input]:
     """
     return [
         io.Model.Input("model", tooltip="MODEL of an SD1.5 checkpoint, after LoRAs and model patches."),
-        MotionModel.Input("motion_model", tooltip=f"From Load Motion Model: {file}."),
+        MOTION_MODEL.Input("motion_model", tooltip=f"From Load Motion Model: {file}."),
         io.Image.Input("image", tooltip=image),
         io.Vae.Input("vae", tooltip="VAE of the checkpoint; it encodes the picture."),
         io.Latent.Input(
@@ -38,7 +37,7 @@ class ApplyPIA(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeApplyPIA",
             display_name="Apply PIA",
-            category=CATEGORY,
+            category=IMAGE_TO_VIDEO,
             description="Applies PIA (Personalized Image Animator): a clip that moves away from a picture by a text "
             "prompt. Within Context Windows each frame keeps its own affinity.",
             search_aliases=[
@@ -68,7 +67,7 @@ class ApplyPIA(io.ComfyNode):
                 ),
                 io.MultiType.Input(
                     "affinity",
-                    types=[io.Float, FrameValues, io.Mask],
+                    types=[io.Float, FRAME_VALUES, io.Mask],
                     optional=True,
                     tooltip="In place of preset and image_frame: how much a frame resembles the picture, 1 most, 0 not "
                     "at all. One number, Frame Values, or a MASK for one value per pixel (and frame).",
@@ -83,8 +82,8 @@ class ApplyPIA(io.ComfyNode):
         cls, model, motion_model, image, vae, latent, preset: str, image_frame: int, affinity=None, **inputs
     ) -> io.NodeOutput:
         values = None if affinity is None else strength_of(affinity, "affinity")
-        guide = pia_guide(model, motion_model, image, vae, latent, preset, image_frame, values)
-        return apply_with(model, motion_model, inputs, guide)
+        conditioner = pia_conditioner(model, motion_model, image, vae, latent, preset, image_frame, values)
+        return apply_with(model, motion_model, inputs, conditioner)
 
 
 class ApplyAnimateLCMI2V(io.ComfyNode):
@@ -93,7 +92,7 @@ class ApplyAnimateLCMI2V(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeApplyAnimateLCMI2V",
             display_name="Apply AnimateLCM-I2V",
-            category=CATEGORY,
+            category=IMAGE_TO_VIDEO,
             description="Applies AnimateLCM-I2V: animates a picture in a few steps of the lcm sampler. Use it with "
             "the LoRA AnimateLCM_sd15_i2v_lora.safetensors, 2 to 4 steps and cfg 1.",
             search_aliases=[
@@ -125,8 +124,5 @@ class ApplyAnimateLCMI2V(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, motion_model, image, vae, latent, ref_drift: float, **inputs) -> io.NodeOutput:
-        guide = image_reference_guide(motion_model, image, vae, latent, ref_drift)
-        return apply_with(model, motion_model, inputs, guide)
-
-
-NODES: list[type[io.ComfyNode]] = [ApplyPIA, ApplyAnimateLCMI2V]
+        conditioner = image_reference_conditioner(motion_model, image, vae, latent, ref_drift)
+        return apply_with(model, motion_model, inputs, conditioner)

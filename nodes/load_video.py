@@ -1,21 +1,23 @@
-"""Nodes that read videos and folders of pictures."""
+"""Nodes that read videos and folders of images."""
 
 from comfy_api.latest import io
 
-from ..host.video import input_files as inputs
-from ..host.video import load_video as load
+from ..host.video import input_files
+from ..host.video.load_folder import FolderSettings, folder_files, load_frames
+from ..host.video.load_video import LoadSettings, blocked, load_video
 from ..video.decode.image_files import MISMATCHES
 from ..video.decode.reformat import COLORS
-from ..video.frame_size import FITS
+from .categories import VIDEO
+from .video_widgets import fit_input
+from .widgets import number
 
-CATEGORY = "Zoetrope/video"
 MOST = 1_000_000
 LARGEST = 16384
 
 
-def number(name: str, default: int, low: int, tooltip: str, high: int = MOST, **options) -> io.Input:
+def _number(name: str, default: int, low: int, tooltip: str, high: int = MOST) -> io.Input:
     """An optional INT."""
-    return io.Int.Input(name, default=default, min=low, max=high, optional=True, tooltip=tooltip, **options)
+    return number(name, default, low, high, tooltip, optional=True)
 
 
 class LoadVideo(io.ComfyNode):
@@ -24,7 +26,7 @@ class LoadVideo(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeLoadVideo",
             display_name="Load Video (Frames)",
-            category=CATEGORY,
+            category=VIDEO,
             description="Reads frames and sound of a video, GIF, APNG or animated WebP: exact frames, right colours, and "
             "the sound of the same time. With a vae the frames become latents a few at a time, so long videos fit.",
             search_aliases=[
@@ -38,7 +40,7 @@ class LoadVideo(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "video",
-                    options=inputs.video_names(),
+                    options=input_files.video_names(),
                     upload=io.UploadType.video,
                     tooltip="A file in the input folder. Upload an mp4 or webm, or drop any video on the node; gif, png and "
                     "webp can be put into the folder by hand.",
@@ -72,25 +74,19 @@ class LoadVideo(io.ComfyNode):
                 optional=True,
                 tooltip="Seconds that are left out, to the nearest frame.",
             ),
-            number("skip_frames", 0, 0, "Frames that are left out after start, counted at the new frame rate."),
-            number("every_nth", 1, 1, "2 uses every other frame, and so on; the frame rate becomes lower by it."),
-            number("max_frames", 0, 0, "Use at most so many frames; 0 is all."),
+            _number("skip_frames", 0, 0, "Frames that are left out after start, counted at the new frame rate."),
+            _number("every_nth", 1, 1, "2 uses every other frame, and so on; the frame rate becomes lower by it."),
+            _number("max_frames", 0, 0, "Use at most so many frames; 0 is all."),
         ]
 
     @staticmethod
     def _size() -> list[io.Input]:
         own = "0 is the video's own; if only one is given the proportions are kept."
         return [
-            number("width", 0, 0, f"Width in pixels. {own}", LARGEST),
-            number("height", 0, 0, f"Height in pixels. {own}", LARGEST),
-            io.Combo.Input(
-                "fit",
-                options=list(FITS),
-                default="crop",
-                optional=True,
-                tooltip="Where the proportions differ: crop cuts around the centre, pad adds black bars, stretch distorts.",
-            ),
-            number("multiple_of", 8, 1, "Width and height are rounded to multiples of this; latents need 8.", 256),
+            _number("width", 0, 0, f"Width in pixels. {own}", LARGEST),
+            _number("height", 0, 0, f"Height in pixels. {own}", LARGEST),
+            fit_input(optional=True),
+            _number("multiple_of", 8, 1, "Width and height are rounded to multiples of this; latents need 8.", 256),
         ]
 
     @staticmethod
@@ -124,7 +120,8 @@ class LoadVideo(io.ComfyNode):
                 "without alpha.",
             ),
             io.Audio.Output(
-                display_name="audio", tooltip="Sound of the same time, as long as the frames; nothing for silent files."
+                display_name="audio",
+                tooltip="AudioTrack of the same time, as long as the frames; nothing for silent files.",
             ),
             io.Int.Output(display_name="frame_count", tooltip="How many frames."),
             io.Float.Output(display_name="fps", tooltip="Frames a second, for Combine Video."),
@@ -132,11 +129,11 @@ class LoadVideo(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, video: str) -> bool | str:
-        return inputs.problem(video)
+        return input_files.problem(video)
 
     @classmethod
     def fingerprint_inputs(cls, video: str, **others) -> str:
-        return inputs.fingerprint([inputs.input_path(video)])
+        return input_files.fingerprint([input_files.input_path(video)])
 
     @classmethod
     def execute(
@@ -154,16 +151,25 @@ class LoadVideo(io.ComfyNode):
         vae: io.Vae.Type | None = None,
         untagged_colors: str = "auto",
     ) -> io.NodeOutput:
-        settings = load.LoadSettings(
-            frame_rate, start, skip_frames, every_nth, max_frames, width, height, fit, multiple_of, untagged_colors
+        settings = LoadSettings(
+            frame_rate=frame_rate,
+            start=start,
+            skip_frames=skip_frames,
+            every_nth=every_nth,
+            max_frames=max_frames,
+            width=width,
+            height=height,
+            fit=fit,
+            multiple_of=multiple_of,
+            untagged_colors=untagged_colors,
         )
-        made = load.load_video(inputs.input_path(video), settings, vae)
+        made = load_video(input_files.input_path(video), settings, vae)
         image = made.images
         if image is None:
-            image = load.blocked("Load Video gives latents while vae is connected: disconnect vae to get images.")
+            image = blocked("Load Video gives latents while vae is connected: disconnect vae to get images.")
         latent = made.latents
         if latent is None:
-            latent = load.blocked("Load Video gives latents only with a VAE: connect vae.")
+            latent = blocked("Load Video gives latents only with a VAE: connect vae.")
         return io.NodeOutput(image, latent, made.mask, made.audio, made.count, float(made.rate), ui=made.ui)
 
 
@@ -173,19 +179,19 @@ class LoadFrames(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeLoadFrames",
             display_name="Load Frames (Folder)",
-            category=CATEGORY,
+            category=VIDEO,
             description="Reads the images of a folder in the input folder as frames, in natural order: frame2 comes before "
             "frame10.",
             search_aliases=["VHS_LoadImages", "VHS_LoadImagesPath", "load images", "image sequence", "png sequence"],
             inputs=[
                 io.Combo.Input(
                     "folder",
-                    options=inputs.folder_names(),
+                    options=input_files.folder_names(),
                     tooltip="A folder with images below ComfyUI's input folder, at most two deep.",
                 ),
-                number("start", 0, 0, "Images that are left out at the start."),
-                number("every_nth", 1, 1, "2 uses every other image, and so on."),
-                number("max_frames", 0, 0, "Use at most so many images; 0 is all."),
+                _number("start", 0, 0, "Images that are left out at the start."),
+                _number("every_nth", 1, 1, "2 uses every other image, and so on."),
+                _number("max_frames", 0, 0, "Use at most so many images; 0 is all."),
                 io.Combo.Input(
                     "size_mismatch",
                     options=list(MISMATCHES),
@@ -206,19 +212,16 @@ class LoadFrames(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, folder: str) -> bool | str:
-        return inputs.problem(folder, folder=True)
+        return input_files.problem(folder, folder=True)
 
     @classmethod
     def fingerprint_inputs(cls, folder: str, **others) -> str:
-        return inputs.fingerprint(load.folder_files(inputs.input_path(folder)))
+        return input_files.fingerprint(folder_files(input_files.input_path(folder)))
 
     @classmethod
     def execute(
         cls, folder: str, start: int = 0, every_nth: int = 1, max_frames: int = 0, size_mismatch: str = "crop"
     ) -> io.NodeOutput:
-        settings = load.FolderSettings(start, every_nth, max_frames, size_mismatch)
-        image, mask, count, ui = load.load_frames(inputs.input_path(folder), settings)
+        settings = FolderSettings(start=start, every_nth=every_nth, max_frames=max_frames, size_mismatch=size_mismatch)
+        image, mask, count, ui = load_frames(input_files.input_path(folder), settings)
         return io.NodeOutput(image, mask, count, ui=ui)
-
-
-NODES: list[type[io.ComfyNode]] = [LoadVideo, LoadFrames]

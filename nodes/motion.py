@@ -1,24 +1,23 @@
 """Loading motion models, looking into them, and putting them on a MODEL."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from comfy_api.latest import io, ui
 
 from ..host.call.sampling_range import sampling_range
 from ..host.call.strength import Strength, as_mask, strength_of
-from ..host.loading import model_files as files
-from ..host.motion import apply
-from ..host.motion import load as motion
-from ..host.motion import noise_schedule as betas
-from ..host.motion.conditioner import Guide
+from ..host.loading import model_files
+from ..host.motion import load, noise_schedule
+from ..host.motion.apply import apply_motion_model
+from ..host.motion.conditioner import Conditioner
 from ..host.motion.settings import MotionSettings
 from ..motion_models.adjustment import Adjustment
 from ..motion_models.block_values import EXAMPLE, parse_block_values
-from .types import MotionLora as MotionLoraType
-from .types import MotionModel
-from .widgets import keyframes_input, percent_inputs, value_input
+from .categories import MOTION
+from .types import MOTION_LORA, MOTION_MODEL
+from .widgets import keyframes_input, mask_input, percent_inputs, value_input
 
-CATEGORY = "Zoetrope/motion"
 PER_BLOCK = (
     "Factors of the effect by block, for example '" + EXAMPLE + "'; 'up: 0.8 scale 1.2' changes the scale as well. "
     "Blocks that are not named keep 1."
@@ -30,12 +29,12 @@ def motion_inputs() -> list[io.Input]:
     return [
         io.Combo.Input(
             "beta_schedule",
-            options=betas.CHOICES,
-            default=betas.AUTO,
+            options=noise_schedule.CHOICES,
+            default=noise_schedule.AUTO,
             tooltip="Noise schedule. auto: the one the motion model was trained with. "
             "use_existing: leave the model's own.",
         ),
-        MotionLoraType.Input("motion_lora", optional=True, tooltip="Stack of MotionLoRAs."),
+        MOTION_LORA.Input("motion_lora", optional=True, tooltip="Stack of MotionLoRAs."),
         value_input(
             "scale",
             0.0,
@@ -45,56 +44,64 @@ def motion_inputs() -> list[io.Input]:
         ),
         value_input("effect", 0.0, 1.0, "How much of the motion module's output is taken. 0 switches it off exactly."),
         *percent_inputs("the motion model", optional=True),
-        io.Mask.Input(
-            "mask",
-            optional=True,
-            tooltip="Where the motion model acts: one mask for all frames, or one per frame. It multiplies effect.",
-        ),
+        mask_input("Where the motion model acts: one mask for all frames, or one per frame. It multiplies effect."),
         io.String.Input("per_block", default="", optional=True, advanced=True, tooltip=PER_BLOCK),
         keyframes_input("effect"),
     ]
 
 
-def settings_from(motion_model: motion.MotionModel, inputs: dict[str, Any], *guides: Guide) -> MotionSettings:
-    """Settings from the values of `motion_inputs`.
+@dataclass(frozen=True, kw_only=True)
+class MotionInputs:
+    """Values of `motion_inputs`."""
 
-    Args:
-        motion_model: the motion model.
-        inputs: values by name; missing ones have their defaults.
-        guides: what else acts with it.
+    beta_schedule: str
+    motion_lora: tuple[Any, ...] = ()
+    scale: object = 1.0
+    effect: object = 1.0
+    start_percent: float = 0.0
+    end_percent: float = 1.0
+    mask: Any = None
+    per_block: str = ""
+    timestep_keyframes: Any = None
 
-    Raises:
-        ValueError: a value cannot be used; the sentence names it.
-    """
-    effect = strength_of(inputs.get("effect", 1.0), "effect")
-    mask = inputs.get("mask")
-    if mask is not None:
-        effect = effect.times(Strength(factors=(as_mask(mask, "mask"),)))
-    return MotionSettings(
-        motion_model.name,
-        motion_model.spec,
-        scale=strength_of(inputs.get("scale", 1.0), "scale"),
-        effect=effect,
-        range=sampling_range(
-            inputs.get("start_percent", 0.0), inputs.get("end_percent", 1.0), inputs.get("timestep_keyframes")
-        ),
-        blocks=(parse_block_values(inputs.get("per_block") or ""),),
-        guides=guides,
-    )
+    def settings(self, motion_model: load.MotionModel, *conditioners: Conditioner) -> MotionSettings:
+        """How a motion model acts.
+
+        Args:
+            motion_model: the motion model.
+            conditioners: what else acts with it.
+
+        Raises:
+            ValueError: a value cannot be used; the sentence names it.
+        """
+        effect = strength_of(self.effect, "effect")
+        if self.mask is not None:
+            effect = effect.times(Strength(factors=(as_mask(self.mask, "mask"),)))
+        return MotionSettings(
+            name=motion_model.name,
+            spec=motion_model.spec,
+            scale=strength_of(self.scale, "scale"),
+            effect=effect,
+            when=sampling_range(self.start_percent, self.end_percent, self.timestep_keyframes),
+            blocks=(parse_block_values(self.per_block or ""),),
+            conditioners=conditioners,
+        )
 
 
-def apply_with(model, motion_model, inputs: dict[str, Any], *guides: Guide) -> io.NodeOutput:
+def apply_with(model, motion_model, inputs: dict[str, Any], *conditioners: Conditioner) -> io.NodeOutput:
     """Output of a node that applies a motion model: MODEL sampling with it.
 
     Args:
         model: MODEL.
         motion_model: MOTION_MODEL.
         inputs: values of `motion_inputs` by name.
-        guides: what else acts with it.
+        conditioners: what else acts with it.
     """
-    settings = settings_from(motion_model, inputs, *guides)
-    schedule, loras = inputs.get("beta_schedule", betas.AUTO), inputs.get("motion_lora") or ()
-    return io.NodeOutput(apply.apply_motion_model(model, motion_model, settings, schedule, loras))
+    given = MotionInputs(**inputs)
+    settings = given.settings(motion_model, *conditioners)
+    return io.NodeOutput(
+        apply_motion_model(model, motion_model, settings, given.beta_schedule, given.motion_lora or ())
+    )
 
 
 class LoadMotionModel(io.ComfyNode):
@@ -103,7 +110,7 @@ class LoadMotionModel(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeLoadMotionModel",
             display_name="Load Motion Model",
-            category=CATEGORY,
+            category=MOTION,
             description="Reads a motion module of any published kind: AnimateDiff v1, v2, v3 and SDXL, HotshotXL, AnimateLCM, "
             "Lightning, LongAnimateDiff, PIA.",
             search_aliases=[
@@ -118,23 +125,23 @@ class LoadMotionModel(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "motion_model",
-                    options=files.names(files.MOTION_MODELS),
+                    options=model_files.names(model_files.MOTION_MODELS),
                     tooltip="File in models/animatediff_models. What it is and how many frames it takes "
                     "is read from its weights.",
                 ),
             ],
             outputs=[
-                MotionModel.Output(display_name="motion_model", tooltip="Connect to Apply Motion Model."),
+                MOTION_MODEL.Output(display_name="motion_model", tooltip="Connect to Apply Motion Model."),
             ],
         )
 
     @classmethod
     def validate_inputs(cls, motion_model: str | None) -> bool | str:
-        return motion_model is None or files.missing(files.MOTION_MODELS, motion_model) or True
+        return motion_model is None or model_files.missing(model_files.MOTION_MODELS, motion_model) or True
 
     @classmethod
     def execute(cls, motion_model: str) -> io.NodeOutput:
-        return io.NodeOutput(motion.load_motion_model(motion_model))
+        return io.NodeOutput(load.load_motion_model(motion_model))
 
 
 class ApplyMotionModel(io.ComfyNode):
@@ -143,13 +150,13 @@ class ApplyMotionModel(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeApplyMotionModel",
             display_name="Apply Motion Model",
-            category=CATEGORY,
+            category=MOTION,
             description="Makes a checkpoint sample a clip: the latent's batch becomes time. "
             "Apply again to stack a second motion model; the first applied runs first.",
             search_aliases=["animatediff", "ADE_UseEvolvedSampling", "ADE_ApplyAnimateDiffModelSimple", "animate"],
             inputs=[
                 io.Model.Input("model", tooltip="MODEL of the checkpoint, after LoRAs and model patches."),
-                MotionModel.Input("motion_model", tooltip="From Load Motion Model."),
+                MOTION_MODEL.Input("motion_model", tooltip="From Load Motion Model."),
                 *motion_inputs(),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="Connect to Context Windows or any sampler.")],
@@ -167,18 +174,18 @@ class MotionModelInfo(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeMotionModelInfo",
             display_name="Motion Model Info",
-            category=CATEGORY,
+            category=MOTION,
             description="Says what a motion model is and what it was made for: family, frames, size, noise schedule, "
             "sampler, steps and guidance.",
             search_aliases=["inspect motion model", "motion model settings"],
-            inputs=[MotionModel.Input("motion_model", tooltip="From Load Motion Model.")],
+            inputs=[MOTION_MODEL.Input("motion_model", tooltip="From Load Motion Model.")],
             outputs=[io.String.Output(display_name="info", tooltip="The text shown on the node.")],
             is_output_node=True,
         )
 
     @classmethod
     def execute(cls, motion_model) -> io.NodeOutput:
-        text = motion.info(motion_model)
+        text = load.info(motion_model)
         return io.NodeOutput(text, ui=ui.PreviewText(text))
 
 
@@ -191,7 +198,7 @@ class AdjustMotionModel(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeAdjustMotionModel",
             display_name="Adjust Motion Model",
-            category=CATEGORY,
+            category=MOTION,
             description="Changes the positional encoding of a motion model (to slow motion down or to reach more frames "
             "at once), the gain of its attentions and its effect by block. The model that comes in stays as it is.",
             search_aliases=[
@@ -201,7 +208,7 @@ class AdjustMotionModel(io.ComfyNode):
                 "pe stretch",
             ],
             inputs=[
-                MotionModel.Input("motion_model", tooltip="From Load Motion Model."),
+                MOTION_MODEL.Input("motion_model", tooltip="From Load Motion Model."),
                 frames("pe_stretch", "Interpolates the whole positional encoding to this many frames more.", -4095),
                 frames("pe_cap", "Keeps only this many positions (after pe_offset)."),
                 frames(
@@ -218,7 +225,7 @@ class AdjustMotionModel(io.ComfyNode):
                 ),
                 io.String.Input("per_block", default="", optional=True, tooltip=PER_BLOCK),
             ],
-            outputs=[MotionModel.Output(display_name="motion_model", tooltip="Connect to Apply Motion Model.")],
+            outputs=[MOTION_MODEL.Output(display_name="motion_model", tooltip="Connect to Apply Motion Model.")],
         )
 
     @classmethod
@@ -232,9 +239,12 @@ class AdjustMotionModel(io.ComfyNode):
         attention_gain: float,
         per_block: str = "",
     ) -> io.NodeOutput:
-        adjustment = Adjustment(pe_stretch, pe_offset, pe_cap, pe_interpolate, attention_gain)
+        adjustment = Adjustment(
+            stretch=pe_stretch,
+            offset=pe_offset,
+            cap=pe_cap,
+            interpolate=pe_interpolate,
+            attention_gain=attention_gain,
+        )
         blocks = parse_block_values(per_block)
-        return io.NodeOutput(motion.adjust_motion_model(motion_model, adjustment, blocks))
-
-
-NODES: list[type[io.ComfyNode]] = [LoadMotionModel, ApplyMotionModel, AdjustMotionModel, MotionModelInfo]
+        return io.NodeOutput(load.adjust_motion_model(motion_model, adjustment, blocks))

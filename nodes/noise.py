@@ -6,6 +6,7 @@ from ..host.sampling.clip_noise import apply_noise
 from ..host.sampling.free_init import apply_free_init
 from ..temporal.free_init import FILTERS, FreeInitSettings
 from ..temporal.noise import NOISE_TYPES, NoiseSettings
+from .categories import WINDOWS
 
 OFFSET = 2**31 - 1
 
@@ -16,7 +17,7 @@ class ClipNoise(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeNoise",
             display_name="Clip Noise",
-            category="Zoetrope/windows",
+            category=WINDOWS,
             description="Chooses the noise a clip is sampled from. Frames that share noise look alike, which holds "
             "long clips together. Works with every sampler node; a run that adds no noise is left as it is.",
             search_aliases=[
@@ -80,7 +81,14 @@ class ClipNoise(io.ComfyNode):
         seed_offset: int = 0,
         frame_seeds: bool = False,
     ) -> io.NodeOutput:
-        settings = NoiseSettings(noise_type, blend, window_length, window_overlap, seed_offset, frame_seeds)
+        settings = NoiseSettings(
+            kind=noise_type,
+            blend=blend,
+            length=window_length,
+            overlap=window_overlap,
+            seed_offset=seed_offset,
+            frame_seeds=frame_seeds,
+        )
         return io.NodeOutput(apply_noise(model, settings))
 
 
@@ -111,7 +119,7 @@ class FreeInit(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeFreeInit",
             display_name="FreeInit",
-            category="Zoetrope/windows",
+            category=WINDOWS,
             description="Samples the clip several times, each time from noise whose low frequencies remember the last "
             "result, so that frames agree more and flicker less. Each iteration takes as long as the sampling itself.",
             search_aliases=["free init", "temporal consistency", "flicker", "iterations", "ADE_IterationOptsFreeInit"],
@@ -163,7 +171,14 @@ class FreeInit(io.ComfyNode):
         order: int = 4,
         fast: bool = False,
     ) -> io.NodeOutput:
-        settings = FreeInitSettings(iterations, filter, spatial_cutoff, temporal_cutoff, order, fast)
+        settings = FreeInitSettings(
+            iterations=iterations,
+            kind=filter,
+            spatial_cutoff=spatial_cutoff,
+            temporal_cutoff=temporal_cutoff,
+            order=order,
+            fast=fast,
+        )
         return io.NodeOutput(apply_free_init(model, settings))
 
 
@@ -173,6 +188,3 @@ def _cutoff_inputs() -> list[io.Input]:
         return io.Float.Input(name, default=0.25, min=0.0, max=1.0, step=0.01, tooltip=tooltip)
 
     return [socket("spatial_cutoff", "of the picture"), socket("temporal_cutoff", "over time")]
-
-
-NODES: list[type[io.ComfyNode]] = [ClipNoise, FreeInit]

@@ -4,6 +4,8 @@ from comfy_api.latest import Input, io
 
 from ..host.control.preprocess_frames import preprocess_frames
 from ..preprocessors.methods import METHODS, RANGES, PreprocessSettings
+from .categories import CONTROL
+from .widgets import problem
 
 METHOD_TOOLTIP = (
     "canny: thin edges. lineart: dark lines. scribble: a few thick lines. soft_edge: edges by their strength, "
@@ -23,7 +25,7 @@ class PreprocessFrames(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropePreprocessFrames",
             display_name="Preprocess Frames",
-            category="Zoetrope/control",
+            category=CONTROL,
             description="Turns the frames of a video into hints for a ControlNet: edges, lines, or pictures with less in "
             "them. What counts as an edge is measured once for the whole clip, so hints do not flicker with the light.",
             search_aliases=[
@@ -115,11 +117,8 @@ class PreprocessFrames(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, low_threshold: float | None = 0.0, high_threshold: float | None = 0.0) -> bool | str:
-        try:
-            PreprocessSettings(low_threshold=low_threshold or 0.0, high_threshold=high_threshold or 0.0).check()
-        except ValueError as error:
-            return str(error)
-        return True
+        settings = PreprocessSettings(low_threshold=low_threshold or 0.0, high_threshold=high_threshold or 0.0)
+        return problem(settings.check)
 
     @classmethod
     def execute(
@@ -134,9 +133,12 @@ class PreprocessFrames(io.ComfyNode):
         shuffle_seed: int = 0,
     ) -> io.NodeOutput:
         settings = PreprocessSettings(
-            method, strength, low_threshold, high_threshold, temporal_smoothing, resolution, shuffle_seed
+            method=method,
+            strength=strength,
+            low_threshold=low_threshold,
+            high_threshold=high_threshold,
+            temporal_smoothing=temporal_smoothing,
+            resolution=resolution,
+            seed=shuffle_seed,
         )
         return io.NodeOutput(preprocess_frames(image, settings))
-
-
-NODES: list[type[io.ComfyNode]] = [PreprocessFrames]

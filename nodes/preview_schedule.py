@@ -2,8 +2,9 @@
 
 from comfy_api.latest import io, ui
 
-from ..host.preview_schedule import picture
-from .types import FrameValues
+from ..host.preview_schedule import schedule_image
+from .categories import WINDOWS
+from .types import FRAME_VALUES
 
 
 class PreviewSchedule(io.ComfyNode):
@@ -12,7 +13,7 @@ class PreviewSchedule(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropePreviewSchedule",
             display_name="Preview Schedule",
-            category="Zoetrope/windows",
+            category=WINDOWS,
             description="Draws the context windows of each sampling step, how they are blended, and the values that "
             "change over the frames. Nothing is sampled, so it takes a moment.",
             search_aliases=[
@@ -27,7 +28,7 @@ class PreviewSchedule(io.ComfyNode):
                 io.Model.Input("model", tooltip="MODEL as it goes into the sampler, after Context Windows."),
                 io.Int.Input("frames", default=32, min=1, max=8192, tooltip="Length of the clip."),
                 io.Int.Input("steps", default=20, min=1, max=10000, tooltip="Steps of the sampler."),
-                FrameValues.Input("frame_values", optional=True, tooltip="Values to draw over the frames."),
+                FRAME_VALUES.Input("frame_values", optional=True, tooltip="Values to draw over the frames."),
             ],
             outputs=[io.Image.Output(display_name="image", tooltip="The picture.")],
             is_output_node=True,
@@ -35,8 +36,5 @@ class PreviewSchedule(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, frames: int, steps: int, frame_values=None) -> io.NodeOutput:
-        image = picture(model, frames, steps, frame_values)
+        image = schedule_image(model, frames, steps, frame_values)
         return io.NodeOutput(image, ui=ui.PreviewImage(image, cls=cls))
-
-
-NODES: list[type[io.ComfyNode]] = [PreviewSchedule]

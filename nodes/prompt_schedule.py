@@ -7,15 +7,17 @@ from ..temporal.frame_keys import EASINGS
 from ..temporal.prompts.blending import BLENDS
 from ..temporal.prompts.parsing import EXAMPLE
 from ..temporal.prompts.schedule import parse_prompt_schedule
+from .categories import WINDOWS
+from .widgets import problem
 
 
-class PromptSchedule(io.ComfyNode):
+class EncodePromptSchedule(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="ZoetropePromptSchedule",
             display_name="Prompt Schedule",
-            category="Zoetrope/windows",
+            category=WINDOWS,
             description="Prompts that change over a clip: each key holds its prompt at a frame, and the frames between "
             "go over from one prompt to the next. Gives a conditioning with one row per frame for any sampler.",
             search_aliases=[
@@ -85,10 +87,7 @@ class PromptSchedule(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, schedule: str | None = None) -> bool | str:
         """The schedule is read before anything runs; None is text that another node will make."""
-        try:
-            return schedule is None or bool(parse_prompt_schedule(schedule))
-        except ValueError as error:
-            return str(error)
+        return schedule is None or problem(lambda: parse_prompt_schedule(schedule))
 
     @classmethod
     def execute(
@@ -105,6 +104,3 @@ class PromptSchedule(io.ComfyNode):
         return io.NodeOutput(
             encode_schedule(clip, prompts, frames if latent is None else frames_of(latent), interpolation)
         )
-
-
-NODES: list[type[io.ComfyNode]] = [PromptSchedule]

@@ -2,20 +2,22 @@
 
 from comfy_api.latest import Input, io
 
-from ..host.sampling import fifo
-from ..host.sampling import sampler_inputs as guided
-from ..host.sampling import video_to_video as segments
+from ..host.sampling.fifo import endless_frames
+from ..host.sampling.sampler_inputs import SamplerInputs, sampler_names, scheduler_names
+from ..host.sampling.video_to_video import SegmentSettings, sampled_video
 from ..host.video.frame_source import FrameSource
 from ..host.video.output_files import filled_prefix
-from ..host.video.save_video import VideoSettings, embedded_workflow, save_video, settings_problem
-from ..temporal.fifo import STEPS, FifoSettings
-from ..video.frame_size import FITS
-from .combine_video import audio_input, format_inputs, quality_input, saving_inputs
+from ..host.video.save_settings import SavePlan, VideoSettings, check_widgets
+from ..host.video.save_video import embedded_workflow, save_video
+from ..host.video.video_input import VideoInput
+from ..temporal.fifo import SAMPLERS, FifoSettings
+from .categories import VIDEO
+from .combine_video import TRAINED_RATE
+from .video_widgets import audio_input, fit_input, format_inputs, quality_input, rate_input, saving_inputs
+from .widgets import number, problem
 
-CATEGORY = "Zoetrope/video"
 
-
-def guided_inputs() -> list[io.Input]:
+def sampler_inputs() -> list[io.Input]:
     """``model``, ``positive``, ``negative`` and ``vae``, of both nodes."""
     return [
         io.Model.Input("model", tooltip="MODEL from Apply Motion Model. It needs no Context Windows."),
@@ -27,11 +29,6 @@ def guided_inputs() -> list[io.Input]:
         io.Conditioning.Input("negative", tooltip="What it should not show."),
         io.Vae.Input("vae", tooltip="VAE of the checkpoint."),
     ]
-
-
-def number(name: str, default: int, low: int, high: int, tooltip: str, **options) -> io.Input:
-    """An INT."""
-    return io.Int.Input(name, default=default, min=low, max=high, tooltip=tooltip, **options)
 
 
 def seed_input() -> io.Input:
@@ -49,12 +46,7 @@ def cfg_input() -> io.Input:
 def scheduler_input() -> io.Input:
     """``scheduler``, of both nodes."""
     meaning = "How the noise levels are spread; normal and sgm_uniform suit motion models."
-    return io.Combo.Input("scheduler", options=guided.scheduler_names(), default="normal", tooltip=meaning)
-
-
-def rate_input(default: float, least: float, tooltip: str) -> io.Input:
-    """``frame_rate``."""
-    return io.Float.Input("frame_rate", default=default, min=least, max=240.0, step=0.01, tooltip=tooltip)
+    return io.Combo.Input("scheduler", options=scheduler_names(), default="normal", tooltip=meaning)
 
 
 def video_outputs() -> list[io.Output]:
@@ -65,10 +57,10 @@ def video_outputs() -> list[io.Output]:
     ]
 
 
-def written(source: FrameSource, settings: VideoSettings, audio, save_workflow: bool, hidden) -> io.NodeOutput:
+def written(source: FrameSource, plan: SavePlan, audio, save_workflow: bool, hidden) -> io.NodeOutput:
     """Sample, decode and write the frames."""
     metadata = embedded_workflow(save_workflow, hidden.prompt, hidden.extra_pnginfo)
-    saved = save_video(source, settings, audio, metadata)
+    saved = save_video(source, plan, audio, metadata)
     return io.NodeOutput(saved.video_output(), saved.frames, ui=saved.ui())
 
 
@@ -78,11 +70,11 @@ class SampleEndless(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeSampleEndless",
             display_name="Sample Endless (FIFO)",
-            category=CATEGORY,
+            category=VIDEO,
             description="Samples a clip of any length and writes it to a video file while it is sampled. Frames pass "
             "through a queue of rising noise levels (FIFO-Diffusion); memory is that of the queue, not of the clip.",
             search_aliases=["FIFO", "FIFO-Diffusion", "infinite", "unlimited length", "long video", "endless"],
-            inputs=[*guided_inputs(), *cls._sampling(), *cls._file()],
+            inputs=[*sampler_inputs(), *cls._sampling(), *cls._file()],
             outputs=video_outputs(),
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
             is_output_node=True,
@@ -120,7 +112,7 @@ class SampleEndless(io.ComfyNode):
             cfg_input(),
             io.Combo.Input(
                 "sampler_name",
-                options=list(STEPS),
+                options=list(SAMPLERS),
                 default="euler",
                 tooltip="Steps of single frames: euler is the same as ddim, euler_ancestral adds fresh noise, lcm is for "
                 "AnimateLCM.",
@@ -131,7 +123,7 @@ class SampleEndless(io.ComfyNode):
     @staticmethod
     def _file() -> list[io.Input]:
         return [
-            rate_input(8.0, 0.01, "Frames a second. AnimateDiff's motion modules were trained at 8."),
+            rate_input(8.0, 0.01, TRAINED_RATE),
             *format_inputs(),
             io.Latent.Input(
                 "start_clip",
@@ -170,13 +162,24 @@ class SampleEndless(io.ComfyNode):
         save_output: bool = True,
         save_workflow: bool = True,
     ) -> io.NodeOutput:
-        prefix = filled_prefix(filename_prefix, cls.hidden.prompt, cls.hidden.extra_pnginfo)
-        file = VideoSettings(frame_rate, format, prefix, quality=quality, save_output=save_output)
-        file.check()
-        settings = FifoSettings(frames, window, partitions, lookahead, sampler_name, seed)
-        follows = guided.Guided(model, positive, negative, cfg)
-        source = fifo.endless_frames(follows, settings, scheduler, (width, height), vae, start_clip)
-        return written(source, file, audio, save_workflow, cls.hidden)
+        plan = VideoSettings(
+            frame_rate=frame_rate,
+            format=format,
+            filename_prefix=filled_prefix(filename_prefix, cls.hidden.prompt, cls.hidden.extra_pnginfo),
+            quality=quality,
+            save_output=save_output,
+        ).resolved()
+        settings = FifoSettings(
+            frames=frames,
+            window=window,
+            partitions=partitions,
+            lookahead=lookahead,
+            sampler=sampler_name,
+            seed=seed,
+        )
+        inputs = SamplerInputs(model=model, positive=positive, negative=negative, cfg=cfg)
+        source = endless_frames(inputs, settings, scheduler, (width, height), vae, start_clip)
+        return written(source, plan, audio, save_workflow, cls.hidden)
 
     @classmethod
     def validate_inputs(
@@ -187,7 +190,7 @@ class SampleEndless(io.ComfyNode):
         quality: int | None = None,
     ) -> bool | str:
         """Say what is wrong before anything is sampled."""
-        return settings_problem(format, frame_rate, filename_prefix, quality, None) or True
+        return problem(lambda: check_widgets(format, frame_rate, filename_prefix, quality, None))
 
 
 class SampleVideo(io.ComfyNode):
@@ -196,11 +199,11 @@ class SampleVideo(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeSampleVideo",
             display_name="Sample Video To Video",
-            category=CATEGORY,
+            category=VIDEO,
             description="Samples a video anew, a few frames at a time, and writes it while it is sampled. Each segment "
             "starts with frames that the one before has finished; memory does not grow with the length of the video.",
             search_aliases=["video to video", "vid2vid", "v2v", "img2img video", "restyle video", "batch video"],
-            inputs=[*guided_inputs(), *cls._sampling(), *cls._file()],
+            inputs=[*sampler_inputs(), *cls._sampling(), *cls._file()],
             outputs=video_outputs(),
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
             is_output_node=True,
@@ -208,7 +211,7 @@ class SampleVideo(io.ComfyNode):
 
     @staticmethod
     def _sampling() -> list[io.Input]:
-        samplers = guided.sampler_names()
+        samplers = sampler_names()
         return [
             io.Video.Input("video", tooltip="From Load Video; read from its file as it is needed."),
             seed_input(),
@@ -240,12 +243,7 @@ class SampleVideo(io.ComfyNode):
         return [
             number("width", 0, 0, 8192, "Width in pixels, rounded to 8. 0: the video's, or in proportion to height."),
             number("height", 0, 0, 8192, "Height in pixels, rounded to 8. 0: the video's, or in proportion to width."),
-            io.Combo.Input(
-                "fit",
-                options=list(FITS),
-                default="crop",
-                tooltip="Where the proportions differ: crop cuts around the centre, pad adds black bars, stretch distorts.",
-            ),
+            fit_input(optional=False),
             number("max_frames", 0, 0, 1000000, "Frames that are used, from the first. 0: all."),
             rate_input(0.0, 0.0, "Frames a second. 0: those of the video, and its sound is kept."),
             *format_inputs(),
@@ -282,19 +280,31 @@ class SampleVideo(io.ComfyNode):
         save_output: bool = True,
         save_workflow: bool = True,
     ) -> io.NodeOutput:
-        footage = segments.Footage(video, max_frames)
-        rate = frame_rate or footage.rate()
-        prefix = filled_prefix(filename_prefix, cls.hidden.prompt, cls.hidden.extra_pnginfo)
-        file = VideoSettings(rate, format, prefix, quality=quality, save_output=save_output)
-        file.check()
-        follows = guided.Guided(model, positive, negative, cfg)
-        settings = segments.SegmentSettings(
-            seed, steps, sampler_name, scheduler, denoise, window, overlap, width, height, fit
+        source_video = VideoInput(video, max_frames)
+        plan = VideoSettings(
+            frame_rate=frame_rate or source_video.rate(),
+            format=format,
+            filename_prefix=filled_prefix(filename_prefix, cls.hidden.prompt, cls.hidden.extra_pnginfo),
+            quality=quality,
+            save_output=save_output,
+        ).resolved()
+        settings = SegmentSettings(
+            seed=seed,
+            steps=steps,
+            sampler_name=sampler_name,
+            scheduler=scheduler,
+            denoise=denoise,
+            window=window,
+            overlap=overlap,
+            width=width,
+            height=height,
+            fit=fit,
         )
-        source = segments.video_frames(follows, footage, settings, vae)
+        inputs = SamplerInputs(model=model, positive=positive, negative=negative, cfg=cfg)
+        source = sampled_video(inputs, source_video, settings, vae)
         if audio is None and not frame_rate:
-            audio = footage.audio(float(source.frames / rate))
-        return written(source, file, audio, save_workflow, cls.hidden)
+            audio = source_video.audio(float(source.frames / source_video.rate()))
+        return written(source, plan, audio, save_workflow, cls.hidden)
 
     @classmethod
     def validate_inputs(
@@ -305,7 +315,4 @@ class SampleVideo(io.ComfyNode):
         quality: int | None = None,
     ) -> bool | str:
         """Say what is wrong before anything is sampled."""
-        return settings_problem(format, frame_rate or None, filename_prefix, quality, None) or True
-
-
-NODES: list[type[io.ComfyNode]] = [SampleEndless, SampleVideo]
+        return problem(lambda: check_widgets(format, frame_rate or None, filename_prefix, quality, None))

@@ -4,13 +4,12 @@ from comfy_api.latest import io
 
 from ..host.control.sparse_ctrl.control import with_settings
 from ..host.control.sparse_ctrl.load import CONTROLNETS, load_sparse_control
-from ..host.loading import model_files as files
+from ..host.loading import model_files
 from ..temporal.sparse_keyframes import AS_LISTED, EXAMPLE, SPREADS, parse_keyframes
-from ..temporal.values.frame_values import FrameValues as Values
-from ..temporal.values.frame_values import listed, values_of
-from .types import FrameValues
+from ..temporal.values.frame_values import FrameValues, listed_values, values_of
+from .categories import CONTROL
+from .types import FRAME_VALUES
 
-CATEGORY = "Zoetrope/control"
 NEAREST, OFF = "nearest", "off"
 
 
@@ -20,7 +19,7 @@ class LoadSparseCtrl(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeLoadSparseCtrl",
             display_name="Load SparseCtrl",
-            category=CATEGORY,
+            category=CONTROL,
             description="Loads a SparseCtrl encoder (rgb or scribble, for SD1.5 with a motion model, made for v3): key "
             "images at some frames guide the whole clip. Apply it with any Apply ControlNet node.",
             search_aliases=[
@@ -34,7 +33,7 @@ class LoadSparseCtrl(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "sparsectrl",
-                    options=files.names(CONTROLNETS),
+                    options=model_files.names(CONTROLNETS),
                     tooltip="File in models/controlnet, for example v3_sd15_sparsectrl_rgb.ckpt (pictures; connect the "
                     "VAE to Apply ControlNet) or v3_sd15_sparsectrl_scribble.ckpt (white lines on black).",
                 ),
@@ -68,7 +67,7 @@ class LoadSparseCtrl(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, sparsectrl: str | None = None) -> bool | str:
-        return sparsectrl is None or files.missing(CONTROLNETS, sparsectrl) or True
+        return sparsectrl is None or model_files.missing(CONTROLNETS, sparsectrl) or True
 
     @classmethod
     def execute(cls, sparsectrl: str, motion_scale: float = 1.0, motion_effect: float = 1.0) -> io.NodeOutput:
@@ -81,7 +80,7 @@ class SparseKeyframes(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeSparseKeyframes",
             display_name="Sparse Keyframes",
-            category=CATEGORY,
+            category=CONTROL,
             description="Says at which frames of the clip the key images of a SparseCtrl stand. They keep their frames in "
             "any window of a long clip. The images themselves are connected to Apply ControlNet, in the same order.",
             search_aliases=[
@@ -125,7 +124,7 @@ class SparseKeyframes(io.ComfyNode):
                         tooltip="How much each key image counts; 0 is as if it were not there. Connect Frame Values for "
                         "a strength of its own at each key image's frame.",
                     ),
-                    types=[FrameValues],
+                    types=[FRAME_VALUES],
                 ),
             ],
             outputs=[io.ControlNet.Output(display_name="control_net", tooltip="For any Apply ControlNet node.")],
@@ -134,7 +133,7 @@ class SparseKeyframes(io.ComfyNode):
     @classmethod
     def execute(cls, control_net, indexes: str, spread: str, no_key_in_window: str, hint_strength=1.0) -> io.NodeOutput:
         if isinstance(hint_strength, int | float):
-            strength: Values = listed([hint_strength])
+            strength: FrameValues = listed_values([hint_strength])
         else:
             strength = values_of(hint_strength, "hint_strength")
         return io.NodeOutput(
@@ -145,6 +144,3 @@ class SparseKeyframes(io.ComfyNode):
                 strength=strength,
             )
         )
-
-
-NODES: list[type[io.ComfyNode]] = [LoadSparseCtrl, SparseKeyframes]

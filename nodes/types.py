@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-MotionModel = io.Custom("ZOETROPE_MOTION_MODEL")
-MotionLora = io.Custom("ZOETROPE_MOTION_LORA")
-FrameValues = io.Custom("ZOETROPE_FRAME_VALUES")
-CameraPoses = io.Custom("ZOETROPE_CAMERA_POSES")
+MOTION_MODEL = io.Custom("ZOETROPE_MOTION_MODEL")
+MOTION_LORA = io.Custom("ZOETROPE_MOTION_LORA")
+FRAME_VALUES = io.Custom("ZOETROPE_FRAME_VALUES")
+CAMERA_POSES = io.Custom("ZOETROPE_CAMERA_POSES")

@@ -1,11 +1,14 @@
-"""Sampling clips that are longer than a motion model's window."""
+"""Clips that are longer than a motion model's window: windows of the whole UNet, and of the motion modules only."""
 
 from comfy_api.latest import io
 
+from ..host.motion.view_windows import apply_views
 from ..host.sampling.context_windows import apply_windows
-from ..temporal.windows.blending import FUSE_METHODS
-from ..temporal.windows.schedules import SCHEDULES, WindowSettings
-from .widgets import percent_inputs
+from ..temporal.windows.settings import WindowSettings
+from .categories import WINDOWS
+from .widgets import closed_loop_input, number, overlap_input, percent_inputs, window_inputs
+
+LIMIT = "16 is what most motion models were trained on; their number of positions (24 or 32) is the limit."
 
 
 class ContextWindows(io.ComfyNode):
@@ -14,7 +17,7 @@ class ContextWindows(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeContextWindows",
             display_name="Context Windows",
-            category="Zoetrope/windows",
+            category=WINDOWS,
             description="Samples a long clip in windows of frames and blends them, so that its length is not limited "
             "by the motion model or by memory, and closes loops. Two of these nodes in a row with different percent "
             "ranges use different windows early and late; where both act the later one wins.",
@@ -31,37 +34,15 @@ class ContextWindows(io.ComfyNode):
             ],
             inputs=[
                 io.Model.Input("model", tooltip="MODEL with a motion model; also works for plain image batches."),
-                io.Int.Input(
+                number(
                     "context_length",
-                    default=16,
-                    min=1,
-                    max=1024,
-                    tooltip="Frames in a window. 16 is what most motion models were trained on; "
-                    "their number of positions (24 or 32) is the limit.",
+                    16,
+                    1,
+                    1024,
+                    f"Frames in a window. {LIMIT}",
                 ),
-                io.Int.Input(
-                    "context_overlap",
-                    default=4,
-                    min=0,
-                    max=1023,
-                    tooltip="Frames that neighbouring windows share; must be smaller than context_length. "
-                    "More is smoother and slower. batched and shifted have no overlap and ignore it.",
-                ),
-                io.Combo.Input(
-                    "schedule",
-                    options=list(SCHEDULES),
-                    default="standard_uniform",
-                    tooltip="Where the windows lie. standard_uniform moves them at every step, standard_static "
-                    "never, looped_uniform lets them run from the last frame into the first, batched cuts without "
-                    "overlap, shifted cuts without overlap at other places in every step, which is the fastest.",
-                ),
-                io.Combo.Input(
-                    "fuse_method",
-                    options=list(FUSE_METHODS),
-                    default="pyramid",
-                    tooltip="How overlapping windows are blended: pyramid trusts the middle of a window most, relative "
-                    "more so, flat averages, overlap_linear cross-fades over the overlap only.",
-                ),
+                overlap_input("context_overlap", "context_length", "windows", "More is smoother and slower. "),
+                *window_inputs("windows", ", which is the fastest"),
                 io.Int.Input(
                     "context_stride",
                     default=1,
@@ -72,12 +53,8 @@ class ContextWindows(io.ComfyNode):
                     tooltip="Above 1, the uniform schedules also run windows over every 2nd, 4th, ... frame, which ties "
                     "distant frames together and takes more time.",
                 ),
-                io.Boolean.Input(
-                    "closed_loop",
-                    default=False,
-                    optional=True,
-                    tooltip="Joins the last frames to the first, for clips that play in a loop. Clips that fit one "
-                    "window begin it with another frame in every step. batched ignores it.",
+                closed_loop_input(
+                    "Clips that fit one window begin it with another frame in every step. batched ignores it."
                 ),
                 io.Int.Input(
                     "windows_per_batch",
@@ -107,8 +84,51 @@ class ContextWindows(io.ComfyNode):
         start_percent: float = 0.0,
         end_percent: float = 1.0,
     ) -> io.NodeOutput:
-        settings = WindowSettings(context_length, context_overlap, schedule, fuse_method, context_stride, closed_loop)
+        settings = WindowSettings(
+            length=context_length,
+            overlap=context_overlap,
+            schedule=schedule,
+            fuse=fuse_method,
+            stride=context_stride,
+            closed_loop=closed_loop,
+        )
         return io.NodeOutput(apply_windows(model, settings, windows_per_batch, start_percent, end_percent))
 
 
-NODES: list[type[io.ComfyNode]] = [ContextWindows]
+class ViewWindows(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ZoetropeViewWindows",
+            display_name="View Windows",
+            category=WINDOWS,
+            description="Lets motion modules look at a long clip in overlapping views, while the rest of the UNet sees "
+            "all frames in one call: clips longer than the motion model's positions without Context Windows, or longer "
+            "context windows. Needs memory for all those frames. Order with the other nodes does not matter.",
+            search_aliases=[
+                "view options",
+                "freenoise attention",
+                "sliding window attention",
+                "ADE_StandardUniformViewOptions",
+                "ADE_StandardStaticViewOptions",
+                "ADE_LoopedUniformViewOptions",
+                "ADE_ViewsOnlyContextOptions",
+            ],
+            inputs=[
+                io.Model.Input("model", tooltip="MODEL with a motion model, or one that gets it later."),
+                number("view_length", 16, 1, 1024, f"Frames that attend to each other. {LIMIT}"),
+                overlap_input("view_overlap", "view_length", "views"),
+                *window_inputs("views"),
+                closed_loop_input("Ignored by batched and inside context windows, whose ends are no neighbours."),
+            ],
+            outputs=[io.Model.Output(display_name="model", tooltip="Connect to a sampler.")],
+        )
+
+    @classmethod
+    def execute(
+        cls, model, view_length: int, view_overlap: int, schedule: str, fuse_method: str, closed_loop: bool = False
+    ) -> io.NodeOutput:
+        settings = WindowSettings(
+            length=view_length, overlap=view_overlap, schedule=schedule, fuse=fuse_method, closed_loop=closed_loop
+        )
+        return io.NodeOutput(apply_views(model, settings))

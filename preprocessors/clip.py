@@ -7,8 +7,10 @@ Shapes: F = frames, H = height, W = width. Pictures are (H, W, 3) bytes in RGB; 
 """
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -18,13 +20,15 @@ from .edges import Bytes, Floats
 from .filters import shuffle_places
 from .flow_smoothing import Smoother, flow_back
 from .methods import Look, Method, PreprocessSettings
-from .parallel import in_order
 
 THREADS = 16  # at most; more would only wait for memory
 MEASURED = 16  # frames, spread over the clip, that are measured
 STRONG = 0.8  # share of the energy of a clip's edges that is in weaker ones than what is called strong
 FAINTEST, HIGHEST, BINS = 0.03, 2.0, 1024  # strengths that are counted: weaker is noise, stronger there is none
 FLATTEST = 0.1  # strong edges are taken to be at least this strong, so that a flat clip stays empty
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 Counts = NDArray[np.float64]
 Read = Callable[[int], Bytes]
@@ -121,3 +125,21 @@ def strong_edges(counts: Iterable[Counts]) -> float:
     energy = np.cumsum(sum(counts, np.zeros(BINS)) * strengths**2)
     strong = strengths[np.searchsorted(energy, STRONG * energy[-1])] if energy[-1] else 0.0
     return max(float(strong), FLATTEST)
+
+
+def in_order(pool: Executor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int = 1) -> Iterator[Result]:
+    """Yield ``work(item)`` of every item, in their order.
+
+    Args:
+        pool: does the work.
+        work: called in the threads of the pool.
+        items: taken one by one, in the thread that reads the results, and no sooner than needed.
+        ahead: results that are waited for or wait to be read at any time, at most.
+    """
+    waiting: deque[Future[Result]] = deque()
+    for item in items:
+        waiting.append(pool.submit(work, item))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

@@ -20,7 +20,7 @@ RANGES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PreprocessSettings:
     """Widgets of the node; see there, and RANGES.
 

@@ -24,7 +24,7 @@ Predict = Callable[[Tensor, Tensor, list[int]], Tensor]
 Renoise = Callable[[Tensor, Tensor, Tensor, bool], Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FifoSettings:
     """What is made and how.
 
@@ -33,7 +33,7 @@ class FifoSettings:
         window: F, frames that the model sees together.
         partitions: windows that fit in the queue; there are ``partitions * window`` noise levels.
         lookahead: denoise each frame in a window of which it is in the noisier half; twice the work.
-        sampler: one of STEPS.
+        sampler: one of SAMPLERS.
         seed: of all noise.
     """
 
@@ -81,8 +81,8 @@ class FifoSettings:
                 f"window {self.window} cannot be halved, as lookahead does; use {self.window - 1} or {self.window + 1} "
                 "frames, or switch lookahead off."
             )
-        if self.sampler not in STEPS:
-            raise ValueError(f"Unknown sampler '{self.sampler}'; choose one of {', '.join(STEPS)}.")
+        if self.sampler not in SAMPLERS:
+            raise ValueError(f"Unknown sampler '{self.sampler}'; choose one of {', '.join(SAMPLERS)}.")
 
     def blocks(self, iteration: int) -> list[tuple[int, int]]:
         """Windows over the queue that an iteration needs.
@@ -188,7 +188,7 @@ class Fifo:
         self, x: Tensor, denoised: Tensor, now: Tensor, after: Tensor, numbers: Sequence[int], draws: Sequence[int]
     ) -> Tensor:
         """One step of each frame; ``draws`` are numbers of its fresh noise."""
-        step = STEPS[self.settings.sampler]
+        step = SAMPLERS[self.settings.sampler]
         return step(x, denoised, now, after, lambda: self.noise(numbers, x, draws), self.renoise)
 
 
@@ -225,4 +225,4 @@ def _lcm(
     return torch.where(_column(after) > 0, renoise(after, noise(), denoised, False), denoised)
 
 
-STEPS: dict[str, Step] = {"euler": _euler, "euler_ancestral": _euler_ancestral, "lcm": _lcm}
+SAMPLERS: dict[str, Step] = {"euler": _euler, "euler_ancestral": _euler_ancestral, "lcm": _lcm}

@@ -6,7 +6,7 @@ EXAMPLE = "0:16, ::2, ::-1, -1"
 
 
 @dataclass(frozen=True)
-class Selection:
+class FrameSelection:
     """Frame numbers and Python slices, in the order in which they were written."""
 
     pieces: tuple[int | slice, ...]
@@ -36,7 +36,7 @@ class Selection:
         return chosen
 
 
-def parse_selection(text: str) -> Selection:
+def parse_selection(text: str) -> FrameSelection:
     """Read a selection.
 
     Args:
@@ -50,7 +50,7 @@ def parse_selection(text: str) -> Selection:
     chosen = tuple(_parse_piece(piece) for piece in pieces if piece)
     if not chosen:
         raise ValueError(f"select is empty; write for example '{EXAMPLE}', or ':' for all frames.")
-    return Selection(chosen)
+    return FrameSelection(chosen)
 
 
 def _parse_piece(piece: str) -> int | slice:

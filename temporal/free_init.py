@@ -28,7 +28,7 @@ _RADIAL: dict[str, Callable[[Tensor, int], Tensor]] = {
 FILTERS = (*_RADIAL, "box")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FreeInitSettings:
     """How often to start again and what to keep.
 

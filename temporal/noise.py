@@ -14,7 +14,7 @@ NOISE_TYPES = ("default", "freenoise", "repeated", "constant")
 SEEDS = 2**64  # seeds are counted modulo this, as wide as ComfyUI's seed widget
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NoiseSettings:
     """What the noise of a run looks like.
 

@@ -118,6 +118,47 @@ def keys_in_window(frames: Sequence[int], keys: Collection[int], nearest: bool) 
     return {(len(frames) - 1) // 2: first} if first == last else {0: first, len(frames) - 1: last}
 
 
+@dataclass(frozen=True)
+class KeyPlan:
+    """Which of the frames that are sampled together see which key image.
+
+    Attributes:
+        keys: frames of the key images that are seen, each once.
+        rows: for each frame 0, or n for the n-th of ``keys``.
+        acting: for each frame whether its window sees any key image.
+    """
+
+    keys: tuple[int, ...]
+    rows: tuple[int, ...]
+    acting: tuple[bool, ...]
+
+
+def plan_keys(windows: Sequence[Sequence[int]], keys: Collection[int], nearest: bool) -> KeyPlan | None:
+    """What each window of a UNet call sees.
+
+    Args:
+        windows: frame numbers of each window.
+        keys: frames that have a key image.
+        nearest: see `keys_in_window`.
+
+    Returns:
+        None where no window sees any.
+    """
+    seen: list[int | None] = []
+    acting: list[bool] = []
+    for window in windows:
+        found = keys_in_window(window, keys, nearest)
+        seen += [found.get(place) for place in range(len(window))]
+        acting += [bool(found)] * len(window)
+    numbers = {
+        frame: number for number, frame in enumerate(dict.fromkeys(frame for frame in seen if frame is not None))
+    }
+    if not numbers:
+        return None
+    rows = tuple(0 if frame is None else 1 + numbers[frame] for frame in seen)
+    return KeyPlan(tuple(numbers), rows, tuple(acting))
+
+
 def _key(piece: str) -> FrameKey:
     try:
         at, is_position = read_frame(piece)

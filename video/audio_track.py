@@ -1,4 +1,4 @@
-"""Sound for a clip.
+"""AudioTrack for a clip.
 
 Shapes: B = batch, C = channels, T = samples over time.
 """
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Sound:
+class AudioTrack:
     """What a clip sounds like.
 
     Attributes:
@@ -37,7 +37,7 @@ class Sound:
             file.truncate(file.tell() + self.silence * self.channels * 4)
 
 
-def fit_sound(waveform: torch.Tensor, sample_rate: int, seconds: Fraction) -> Sound | None:
+def fit_audio(waveform: torch.Tensor, sample_rate: int, seconds: Fraction) -> AudioTrack | None:
     """Cut sound to a length, or let silence follow it.
 
     Args:
@@ -60,4 +60,4 @@ def fit_sound(waveform: torch.Tensor, sample_rate: int, seconds: Fraction) -> So
     if waveform.numel() == 0 or wanted == 0:
         return None
     cut = waveform[0, :, :wanted].detach().to("cpu", torch.float32).nan_to_num(0.0, 1.0, -1.0)
-    return Sound(np.ascontiguousarray(cut.numpy().T), sample_rate, wanted - cut.shape[1])
+    return AudioTrack(np.ascontiguousarray(cut.numpy().T), sample_rate, wanted - cut.shape[1])

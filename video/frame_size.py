@@ -16,7 +16,7 @@ LARGEST_WORDS = "64 million pixels"
 LARGEST_SCALED = 2**28  # pixels of a frame while it is scaled
 PREVIEW_SIDE = 512
 
-Pixels = NDArray[Any]  # uint8 or uint16
+PixelArray = NDArray[Any]  # uint8 or uint16
 
 
 def check_fit(fit: str) -> None:
@@ -92,7 +92,7 @@ def preview_size(size: tuple[int, int]) -> tuple[int, int]:
     return width, height
 
 
-def placed(picture: Pixels, target: tuple[int, int]) -> Pixels:
+def placed(picture: PixelArray, target: tuple[int, int]) -> PixelArray:
     """Cut around the centre, or add black and opaque bars.
 
     Args:
@@ -114,7 +114,7 @@ def placed(picture: Pixels, target: tuple[int, int]) -> Pixels:
     return filled
 
 
-def fitted(picture: Pixels, target: tuple[int, int], fit: str) -> Pixels:
+def fitted(picture: PixelArray, target: tuple[int, int], fit: str) -> PixelArray:
     """A picture in a size.
 
     Args:

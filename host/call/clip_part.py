@@ -9,14 +9,14 @@ from typing import Any
 from comfy.context_windows import ContextHandlerABC, IndexListContextWindow
 from torch import Tensor
 
-from .announce import announcement
 from .conditioning_rows import conds_of_window
+from .frames import published_frames
 
 
-def numbered(model_options: dict[str, Any], frames: Sequence[int], total: int) -> dict[str, Any]:
+def part_options(model_options: dict[str, Any], frames: Sequence[int], total: int) -> dict[str, Any]:
     """Options of a run or a call that holds some frames of a clip.
 
-    The numbers are announced as windows announce theirs, so that hints, guidance, values over frames and prompts per
+    The numbers are published as those of windows are, so that hints, guidance, values over frames and prompts per
     frame are taken at their places in the whole clip. Windows of another node are replaced.
 
     Args:
@@ -24,11 +24,11 @@ def numbered(model_options: dict[str, Any], frames: Sequence[int], total: int) -
         frames: F numbers.
         total: N.
     """
-    options = {**model_options.get("transformer_options", {}), **announcement(frames, total, len(frames))}
-    return {**model_options, "transformer_options": options, "context_handler": NumberedFrames(frames, total)}
+    options = {**model_options.get("transformer_options", {}), **published_frames(frames, total, len(frames))}
+    return {**model_options, "transformer_options": options, "context_handler": ClipPartHandler(frames, total)}
 
 
-class NumberedFrames(ContextHandlerABC):
+class ClipPartHandler(ContextHandlerABC):
     """Core's hook for context windows, used to cut conditionings to the frames of a run.
 
     Args:
@@ -46,7 +46,7 @@ class NumberedFrames(ContextHandlerABC):
         self.context_length = len(self.frames)
 
     @property
-    def goes_on(self) -> bool:
+    def continues(self) -> bool:
         """Whether earlier frames of the clip have been sampled in runs before this one."""
         return self.frames[0] > 0
 

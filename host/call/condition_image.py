@@ -8,26 +8,7 @@ from comfy.model_base import BaseModel
 from comfy.sd import VAE
 from torch import Tensor
 
-from ...motion_models.spec import MotionSpec
-
 CHANNELS = 4  # of an SD latent
-
-
-def require_node(spec: MotionSpec, name: str, node: str) -> None:
-    """Refuse a motion model that belongs to another node.
-
-    Args:
-        spec: of the motion model.
-        name: its file name.
-        node: display name of the node it is connected to.
-
-    Raises:
-        ValueError: the sentence names the node it belongs to.
-    """
-    if spec.node != node:
-        raise ValueError(
-            f"Motion model '{name}' is {spec.family.title}, which {node} cannot use; use the node {spec.node} with it."
-        )
 
 
 def encode_image(image: Tensor, vae: VAE, latent: dict) -> Tensor:

@@ -1,115 +1,126 @@
-"""Which frames of the clip the current UNet call holds.
+"""Which frames of the clip a UNet call holds: read once, the same answer for everybody.
 
-One place that knows the two protocols under which a window announces itself, so that motion modules,
-ControlNets and everything later work in our windows, in core's Context Windows node and in other packs'.
+One place knows the protocols under which windows are announced, so that motion modules, ControlNets, LoRAs and guidance
+work in our windows, in core's Context Windows node and in other packs'.
 """
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-RUN_KEY = "zoetrope_frames"  # transformer_options: clip length of this run, published by host.run
-WINDOWS_KEY = "zoetrope_windows"  # transformer_options: windows stacked in a chunk, published by host.windows
+from comfy.context_windows import IndexListContextWindow
 
-
-@runtime_checkable
-class StagedHandler(Protocol):
-    """A context handler of ours, whose windows depend on the step."""
-
-    def frames_at_once(self, frames: int) -> int:
-        """Frames of the longest window; the whole clip if any step samples it whole."""
-        ...
-
-    def frames_per_call(self, frames: int) -> int:
-        """The most frames of one conditioning in one UNet call."""
-        ...
+from . import keys
 
 
-def chunk_frames(transformer_options: dict) -> tuple[int, ...] | None:
-    """Global frame numbers of one conditioning chunk of the current UNet call.
+@dataclass(frozen=True)
+class CallFrames:
+    """The frames of one UNet call; its batch holds all frames of one chunk, then those of the next.
 
-    Returns:
-        The frames in batch order, or None when no windows run; with stacked windows those of the first, then those
-        of the next. Core's ``causal_window_fix`` puts the frame before the window in front of it; that anchor frame
-        is listed first.
+    Attributes:
+        numbers: frame numbers of a chunk; with stacked windows those of the first window, then those of the next.
+        total: frames of the clip.
+        chunks: how often the batch repeats them: once a conditioning, or more where a pack stacks spatial tiles.
+        windows: how many windows of equal length the frames are.
+        announced: the numbers were announced; else they count from 0.
+        misfit: how many frames were announced where they do not fit the batch, else 0.
+    """
+
+    numbers: tuple[int, ...]
+    total: int
+    chunks: int = 1
+    windows: int = 1
+    announced: bool = False
+    misfit: int = 0
+
+    @property
+    def length(self) -> int:
+        """Frames of one window."""
+        return len(self.numbers) // self.windows
+
+    @property
+    def by_window(self) -> tuple[tuple[int, ...], ...]:
+        """Frame numbers of each window."""
+        starts = range(0, len(self.numbers), self.length)
+        return tuple(self.numbers[start : start + self.length] for start in starts)
+
+
+def call_frames(
+    transformer_options: Mapping[str, Any],
+    rows: int,
+    conditionings: int | None = None,
+    window: Sequence[int] | None = None,
+    total: int = 0,
+) -> CallFrames:
+    """The frames of a batch.
+
+    Packs that sample in spatial tiles multiply the batch without telling, so a window or a clip length that is known
+    wins where it divides the share of a conditioning. Where nothing that fits is announced, the rows are the clip's first
+    frames.
+
+    Args:
+        transformer_options: of the call.
+        rows: images in the batch, or latents of the clip outside of UNet calls.
+        conditionings: how many are stacked in the rows; as ``cond_or_uncond`` tells by default.
+        window: frame numbers that were announced in another way, for calls whose options say nothing.
+        total: the clip's length that was announced with them.
+    """
+    frames, full = _announced(transformer_options)
+    if frames is None and window is not None:
+        frames, full = tuple(window), total
+    if conditionings is None:
+        conditionings = max(1, len(transformer_options.get("cond_or_uncond", ())))
+    share = rows // conditionings
+    known = transformer_options.get(keys.CLIP_LENGTH) if frames is None else len(frames)
+    count = known if known and share % known == 0 else share
+    announced = frames is not None and len(frames) == count
+    numbers = frames if frames is not None and announced else tuple(range(count))
+    return CallFrames(
+        numbers,
+        max(full, max(numbers, default=0) + 1),
+        rows // max(1, count),
+        transformer_options.get(keys.WINDOWS_PER_CHUNK, 1) if announced else 1,
+        announced,
+        len(frames) if frames is not None and not announced else 0,
+    )
+
+
+def _announced(transformer_options: Mapping[str, Any]) -> tuple[tuple[int, ...] | None, int]:
+    """Frame numbers of one conditioning's share, None where no windows run, and the clip's length, 0 where unknown.
+
+    Core's ``causal_window_fix`` puts the frame before the window in front of it; that anchor is listed first.
 
     Source:
         ``transformer_options["context_window"]`` as set by ComfyUI ``comfy/context_windows.py``, else
-        ``transformer_options["ad_params"]["sub_idxs"]`` as set by ComfyUI-AnimateDiff-Evolved.
+        ``transformer_options["ad_params"]`` as set by ComfyUI-AnimateDiff-Evolved.
     """
     window = transformer_options.get("context_window")
+    others = transformer_options.get("ad_params", {})
+    total = others.get("full_length")
+    total = transformer_options.get(keys.CLIP_LENGTH, 0) if total is None else total
     if window is not None and getattr(window, "dim", 0) == 0:
         anchor = getattr(window, "causal_anchor_index", None)
         lead = () if anchor is None or anchor < 0 else (anchor,)
-        return (*lead, *window.index_list)
-    indexes = transformer_options.get("ad_params", {}).get("sub_idxs")
-    return None if indexes is None else tuple(indexes)
+        return (*lead, *window.index_list), getattr(window, "total_frames", 0) or total
+    indexes = others.get("sub_idxs")
+    return None if indexes is None else tuple(indexes), total
 
 
-def total_frames(transformer_options: dict) -> int | None:
-    """Length of the whole clip in frames, or None when nothing announced it."""
-    window = transformer_options.get("context_window")
-    if window is not None and getattr(window, "dim", 0) == 0 and getattr(window, "total_frames", 0):
-        return window.total_frames
-    full = transformer_options.get("ad_params", {}).get("full_length")
-    return full if full is not None else transformer_options.get(RUN_KEY)
+def published_frames(frames: Sequence[int], total: int, length: int, windows: int = 1) -> dict[str, Any]:
+    """Entries of transformer_options that announce frames the way core does and the way AnimateDiff-Evolved does.
 
-
-def windows_per_chunk(transformer_options: dict) -> int:
-    """How many windows of equal length a conditioning chunk of the current UNet call holds, one after the other."""
-    return transformer_options.get(WINDOWS_KEY, 1)
-
-
-def frames_per_chunk(transformer_options: dict, batch: int) -> int:
-    """Frames that belong together in a batch of ``batch`` images.
-
-    ``cond_or_uncond`` tells how many conditionings are stacked. Packs that sample in spatial tiles
-    multiply the batch without telling, so a known window or clip length wins when it divides a chunk.
-    """
-    chunk = batch // max(1, len(transformer_options.get("cond_or_uncond", ())))
-    frames = chunk_frames(transformer_options)
-    known = len(frames) if frames is not None else transformer_options.get(RUN_KEY)
-    return known if known and chunk % known == 0 else chunk
-
-
-def frames_of_rows(transformer_options: dict, rows: int) -> tuple[tuple[int, ...], int]:
-    """Frame numbers of the ``rows`` latents of one chunk, and the clip's length.
-
-    Where nothing of that length is announced, the rows are the clip's first frames.
-    """
-    frames = chunk_frames(transformer_options)
-    if frames is None or len(frames) != rows:
-        frames = tuple(range(rows))
-    return frames, max(total_frames(transformer_options) or 0, max(frames, default=0) + 1)
-
-
-def frames_at_once(handler: object, frames: int) -> tuple[int, int]:
-    """How many frames of a clip motion modules see together.
+    IPAdapter packs and ComfyUI-Advanced-ControlNet read ``ad_params``; motion modules need to know how many windows the
+    frames are.
 
     Args:
-        handler: the run's context handler, of any pack, or None.
-        frames: length of the clip.
-
-    Returns:
-        (frames of a window with its anchor, anchors among them); the whole clip where no windows over frames run.
-        Core's ``causal_window_fix`` puts one anchor frame in front of each window. Ours may change its windows while
-        it samples: the most frames at any step.
+        frames: numbers of the frames in one conditioning's share of the call.
+        total: frames of the clip.
+        length: frames that windows of this run have.
+        windows: how many windows ``frames`` are.
     """
-    if isinstance(handler, StagedHandler):
-        return handler.frames_at_once(frames), 0
-    length = getattr(handler, "context_length", 0)
-    if not 0 < length < frames or getattr(handler, "dim", 0) != 0:
-        return frames, 0
-    anchor = int(bool(getattr(handler, "causal_window_fix", False)))
-    return length + anchor, anchor
-
-
-def frames_per_call(handler: object, frames: int) -> int:
-    """Frames of one conditioning that lie in memory in one UNet call: those of all windows stacked in it.
-
-    Args:
-        handler: the run's context handler, of any pack, or None.
-        frames: length of the clip.
-    """
-    if isinstance(handler, StagedHandler):
-        return handler.frames_per_call(frames)
-    together, anchor = frames_at_once(handler, frames)
-    return together - anchor
+    numbers = list(frames)
+    return {
+        "context_window": IndexListContextWindow(numbers, dim=0, total_frames=total),
+        "ad_params": {"full_length": total, "context_length": length, "sub_idxs": numbers},
+        keys.WINDOWS_PER_CHUNK: windows,
+    }

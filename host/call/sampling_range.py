@@ -1,11 +1,32 @@
-"""When something acts during sampling: a percent range, and strengths at points of it."""
+"""When something acts during sampling: the step of a UNet call, a percent range, and factors at points of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from comfy.hooks import HookKeyframeGroup
 from comfy.model_base import BaseModel
+from torch import Tensor
 
-from .steps import sampling_step
+
+def sampling_step(options: Mapping[str, Any], timestep: Tensor) -> tuple[int, int]:
+    """Number of the sampling step of a UNet call from 0, and how many steps the sampler makes.
+
+    A sampler that looks at noise levels between two steps is in the step that encloses them.
+
+    Args:
+        options: transformer_options with ``sample_sigmas``, the noise levels of all steps and the last one's result.
+        timestep: (N,) sigmas of the call.
+    """
+    sigmas = options.get("sample_sigmas")
+    if sigmas is None:
+        return 0, 1
+    current = timestep[0].to(sigmas)
+    exact = torch.isclose(sigmas, current, rtol=1e-4).nonzero()
+    step = int(exact[0]) if len(exact) else int((sigmas > current).sum()) - 1
+    steps = max(len(sigmas) - 1, 1)
+    return min(max(step, 0), steps - 1), steps
 
 
 @dataclass(frozen=True)

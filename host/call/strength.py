@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ...motion_models.networks.module_call import Value
-from ...temporal.values.frame_values import FrameValues, listed
+from ...temporal.values.frame_values import FrameValues, listed_values
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +110,7 @@ def strength_of(value: object, name: str) -> Strength:
     if isinstance(value, FrameValues):
         return Strength(factors=(value,))
     if isinstance(value, list | tuple):
-        return Strength(factors=(listed(value),))
+        return Strength(factors=(listed_values(value),))
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"{name} is {value!r}; it must be a finite number, FRAME_VALUES, a list of numbers or a MASK.")
     return Strength(float(value))

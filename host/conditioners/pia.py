@@ -13,15 +13,16 @@ from torch import Tensor, nn
 from ...motion_models.networks.module_call import Value
 from ...motion_models.networks.motion_module import MotionNetwork
 from ...motion_models.pia_affinity import affinity
-from ..call.condition_image import CHANNELS, encode_image, for_unet, require_node
+from ...motion_models.spec import require_node
+from ..call.condition_image import CHANNELS, encode_image, for_unet
 from ..call.strength import Strength
-from ..motion.conditioner import ChunkInfo, Guidance
+from ..motion.conditioner import CallInputs, Conditions
 from ..motion.load import MotionModel
 
 
 @dataclass(frozen=True, eq=False)
-class PiaGuide:
-    """A condition image with how much each frame resembles it; see `Guide`.
+class PiaConditioner:
+    """A condition image with how much each frame resembles it; see `Conditioner`.
 
     PIA's first convolution has nine input channels. Those of the noisy latents and the bias are the checkpoint's
     own, so the rest is a convolution of its own whose output is added.
@@ -43,35 +44,35 @@ class PiaGuide:
     values: Strength | None = None
     patcher: ModelPatcher | None = None
 
-    def prepare(self, network: MotionNetwork, own: nn.Module | None, chunk: ChunkInfo) -> Guidance:
+    def prepare(self, network: MotionNetwork, own: nn.Module | None, call: CallInputs) -> Conditions:
         """What the first convolution gets of the condition.
 
         Raises:
             ValueError: the clip has no frame ``image_frame``.
         """
         if network.image_input is None:
-            return Guidance()
-        key = (chunk.frames, chunk.x.shape[-2:])
-        if key not in chunk.cache:
-            chunk.cache[key] = self._condition(chunk)
-        return Guidance(first_block=network.image_input(chunk.cache[key]))
+            return Conditions()
+        key = (call.frames.numbers, call.x.shape[-2:])
+        if key not in call.cache:
+            call.cache[key] = self._condition(call)
+        return Conditions(first_block=network.image_input(call.cache[key]))
 
-    def _condition(self, chunk: ChunkInfo) -> Tensor:
+    def _condition(self, call: CallInputs) -> Tensor:
         """(F, 5, H, W): affinity, then the image's latent. Only this is kept: the convolution costs next to nothing,
         its output 64 times as much memory.
         """
-        frames, (height, width) = len(chunk.frames), chunk.x.shape[-2:]
-        latent = for_unet(self.latent, chunk.x, chunk.base).expand(frames, -1, -1, -1)
+        numbers, (height, width) = call.frames.numbers, call.x.shape[-2:]
+        latent = for_unet(self.latent, call.x, call.base).expand(len(numbers), -1, -1, -1)
         if self.values is None:
-            numbers = affinity(self.preset, chunk.frames, chunk.total, self.image_frame)
-            values: Value = torch.tensor(numbers).unsqueeze(1)
+            affinities = affinity(self.preset, numbers, call.frames.total, self.image_frame)
+            values: Value = torch.tensor(affinities).unsqueeze(1)
         else:
-            values = self.values.at(chunk.frames, chunk.total, height, width, latent)
-        pixels = torch.as_tensor(values).to(latent).broadcast_to(frames, height * width)
-        return torch.cat((pixels.reshape(frames, 1, height, width), latent), dim=1)
+            values = self.values.at(numbers, call.frames.total, height, width, latent)
+        pixels = torch.as_tensor(values).to(latent).broadcast_to(len(numbers), height * width)
+        return torch.cat((pixels.reshape(-1, 1, height, width), latent), dim=1)
 
 
-def pia_guide(
+def pia_conditioner(
     model: ModelPatcher,
     motion: MotionModel,
     image: Tensor,
@@ -80,8 +81,8 @@ def pia_guide(
     preset: str,
     image_frame: int = 0,
     values: Strength | None = None,
-) -> PiaGuide:
-    """A guide from a picture.
+) -> PiaConditioner:
+    """A conditioner from a picture.
 
     Args:
         model: MODEL it will act on.
@@ -103,4 +104,4 @@ def pia_guide(
             f"The UNet of this MODEL takes {channels} input channels, but PIA adds its condition to those of "
             f"{CHANNELS}; connect a plain SD1.5 checkpoint, not one for inpainting or editing."
         )
-    return PiaGuide(encode_image(image[:1], vae, latent), preset, image_frame, values)
+    return PiaConditioner(encode_image(image[:1], vae, latent), preset, image_frame, values)

@@ -1,98 +1,16 @@
-"""Make ControlNets follow the frames: those a user applies per frame, and plain ones met while sampling."""
+"""ControlNets that a user applies per frame."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ...temporal.values.frame_values import FrameValues
 from ...temporal.values.schedule import ValueSchedule
-from ..call.frames import frames_per_call
-from .compatibility import elements
 from .frame_control import AnyControl, FrameControl
-from .spec import ControlSpec, RunFacts
-
-KEY = "zoetrope_control"
+from .spec import ControlSpec
 
 Conditioning = list[list[Any]]  # [prompt tensor, options] pairs, as core's CONDITIONING
-
-
-def install(model: ModelPatcher) -> None:
-    """Give plain ControlNets met in runs of ``model`` the hints of their own frames.
-
-    Any pack's or core's Apply node may have put them there. A second call changes nothing.
-    """
-    model.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, KEY)
-    model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _follow_frames)
-
-
-def _follow_frames(executor, noise: Tensor, *args, **kwargs):
-    """OUTER_SAMPLE wrapper: replace the controls in this run's copy of the conditioning."""
-    guider = executor.class_obj
-    facts = _facts(guider, noise)
-    followers: dict[AnyControl, AnyControl] = {}
-    for entries in guider.conds.values():
-        for entry in entries:
-            if entry.get("control") is not None:
-                entry["control"] = follower(entry["control"], followers, facts)
-    try:
-        return executor(noise, *args, **kwargs)
-    finally:
-        for control in followers.values():
-            if isinstance(control, FrameControl):
-                control.reset()
-
-
-def _facts(guider: Any, noise: Tensor) -> RunFacts:
-    """What controls cannot see by themselves.
-
-    Guiders name their lists of conditionings: negative in core's CFG guiders, empty_negative_prompt too in PerpNeg's.
-    """
-    negative = (entries for name, entries in guider.conds.items() if "negative" in name)
-    handler = guider.model_options.get("context_handler")
-    is_by_frames = getattr(handler, "dim", None) == 0
-    count = 0
-    if noise.ndim == 4:
-        images = frames_per_call(handler, noise.shape[0]) * min(2, len(guider.conds))
-        count = elements(guider.model_patcher.model.diffusion_model, images, *noise.shape[-2:])
-    return RunFacts(
-        frozenset(entry["uuid"] for entries in negative for entry in entries if "uuid" in entry),
-        tuple(getattr(handler, "latent_retain_index_list", ())) if is_by_frames else (),
-        count,
-    )
-
-
-def follower(control: AnyControl, followers: dict[AnyControl, AnyControl], facts: RunFacts | None = None) -> AnyControl:
-    """A chain of controls that follows the frames, built of copies.
-
-    Args:
-        control: newest control of a chain; nothing in the chain is changed.
-        followers: copies made so far. Conditionings that share a control go on sharing one object, which is what
-            lets core run them in one UNet call.
-        facts: about the run.
-
-    Returns:
-        The copy. Controls that have no hints, and those of ComfyUI-Advanced-ControlNet, which slice them by themselves,
-        are copied only where an earlier control of their chain changed; what cannot be copied stays as it is.
-    """
-    if control in followers:
-        return followers[control]
-    earlier = control.previous_controlnet
-    previous = None if earlier is None else follower(earlier, followers, facts)
-    if isinstance(control, FrameControl):
-        copy = FrameControl(control.inner.copy(), control.spec, facts).set_previous_controlnet(previous)
-    else:
-        left_alone = hasattr(control, "sub_idxs") or control.cond_hint_original is None
-        if (left_alone and previous is earlier) or not hasattr(control, "copy"):
-            copy = control
-        elif left_alone:
-            copy = control.copy().set_previous_controlnet(previous)
-        else:
-            copy = FrameControl(control.copy(), ControlSpec(), facts).set_previous_controlnet(previous)
-    followers[control] = copy
-    return copy
 
 
 def per_frame(control_net: AnyControl, spec: ControlSpec) -> FrameControl:

@@ -16,7 +16,7 @@ from .layer_weights import LayerWeights
 from .masks import EffectMask
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ControlSpec:
     """Factors of a control's strength, and which hint belongs to which frame.
 
@@ -43,14 +43,14 @@ class ControlSpec:
     def times(self, other: "ControlSpec") -> "ControlSpec":
         """Both together: factors multiply, offsets add up, and of two other settings ``other``'s wins if it is set."""
         return ControlSpec(
-            self.values + other.values,
-            self.ranges + other.ranges,
-            self.masks + other.masks,
-            self.layers + other.layers,
-            self.uncond * other.uncond,
-            self.missing_hints if other.missing_hints == "hold" else other.missing_hints,
-            self.frame_offset + other.frame_offset,
-            other.frames_per_batch or self.frames_per_batch,
+            values=self.values + other.values,
+            ranges=self.ranges + other.ranges,
+            masks=self.masks + other.masks,
+            layers=self.layers + other.layers,
+            uncond=self.uncond * other.uncond,
+            missing_hints=self.missing_hints if other.missing_hints == "hold" else other.missing_hints,
+            frame_offset=self.frame_offset + other.frame_offset,
+            frames_per_batch=other.frames_per_batch or self.frames_per_batch,
         )
 
     def at(
@@ -83,6 +83,16 @@ class ControlSpec:
         for over_steps in self.ranges:
             factor *= over_steps.at(base, transformer_options)
         return factor
+
+
+def is_within(timestep_range: tuple[float, float] | None, level: float) -> bool:
+    """Whether a control acts at a noise level.
+
+    Args:
+        timestep_range: sigmas at the start and the end of its percent range; None for all of them.
+        level: sigma.
+    """
+    return timestep_range is None or timestep_range[1] <= level <= timestep_range[0]
 
 
 @dataclass(frozen=True)

@@ -17,22 +17,20 @@ from comfy.patcher_extension import WrappersMP
 from comfy.weight_adapter.lora import LoRAAdapter
 from torch import Tensor, nn
 
-from ...motion_models.checkpoints.motion_lora import Convolution, LoraPair
+from ...motion_models.networks.low_rank import Convolution, LoraPair
 from ...motion_models.networks.module_call import Branch
-from ..call.frames import frames_of_rows, frames_per_chunk
+from ..call import keys
+from ..call.frames import call_frames
 from ..call.sampling_range import SamplingRange
 from ..call.strength import Strength
-from ..motion.model_call import CACHE_KEY
-from ..motion.settings import RunLora
-from .motion_lora import low_rank_patcher
-
-KEY = "zoetrope_lora"  # attachment, additional models and wrapper
+from ..call.wrappers import bound, put_on
+from .low_rank import BypassLora, low_rank_patcher
 
 Patches = Mapping[Any, Any]  # core's: a LoRAAdapter or another kind of change by weight, or by (weight, part of it)
 
 
 def apply_patches(
-    model: ModelPatcher, name: str, patches: Patches, strength: Strength, acts: SamplingRange
+    model: ModelPatcher, name: str, patches: Patches, strength: Strength, when: SamplingRange
 ) -> ModelPatcher:
     """A clone of ``model`` with a LoRA of its UNet.
 
@@ -41,7 +39,7 @@ def apply_patches(
         name: of the LoRA's file, for messages.
         patches: as core reads them from a file.
         strength: factor of the learnt change, also over frames; 0 leaves it out.
-        acts: factor over the sampling steps. What is constant becomes part of the weights.
+        when: factor over the sampling steps. What is constant becomes part of the weights.
 
     Raises:
         ValueError: the strength changes and the file holds something else than low-rank pairs.
@@ -49,20 +47,20 @@ def apply_patches(
     adapted = model.clone()
     if strength.off:
         return adapted
-    if strength.constant and acts.always:
+    if strength.constant and when.always:
         adapted.add_patches(dict(patches), strength.number)
         return adapted
     network = low_rank_patcher([pairs_of(model.model, name, patches)])
-    adapted.set_additional_models(KEY, [*adapted.get_additional_models_with_key(KEY), network])
-    adapted.set_attachments(KEY, (*loras_of(adapted), RunLora(name, strength, acts)))
-    adapted.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, KEY)
-    adapted.add_wrapper_with_key(WrappersMP.APPLY_MODEL, KEY, _apply_model)
+    networks = adapted.get_additional_models_with_key(keys.BYPASS_LORA)
+    adapted.set_additional_models(keys.BYPASS_LORA, [*networks, network])
+    adapted.set_attachments(keys.BYPASS_LORA, (*loras_of(adapted), BypassLora(name, strength, when)))
+    put_on(adapted, keys.BYPASS_LORA, {WrappersMP.APPLY_MODEL: _apply_model})
     return adapted
 
 
-def loras_of(model: ModelPatcher) -> tuple[RunLora, ...]:
+def loras_of(model: ModelPatcher) -> tuple[BypassLora, ...]:
     """LoRAs beside the weights of ``model``, in the order of their networks."""
-    return model.get_attachment(KEY) or ()
+    return model.get_attachment(keys.BYPASS_LORA) or ()
 
 
 def pairs_of(base: nn.Module, name: str, patches: Patches) -> list[LoraPair]:
@@ -113,20 +111,21 @@ def _pair(base: nn.Module, key: str, patch: LoRAAdapter) -> LoraPair:
     return LoraPair(key, None, up.flatten(1), down.flatten(1), alpha)
 
 
-def _apply_model(executor, x: Tensor, t: Tensor, *args, **kwargs):
+def _apply_model(executor, *args, **kwargs):
     """APPLY_MODEL wrapper: the LoRAs due at this step add their terms to the layers they belong to."""
     base: BaseModel = executor.class_obj
-    options = kwargs.get("transformer_options") or (args[3] if len(args) > 3 else None) or {}
-    patcher = base.current_patcher
-    networks = [model.model for model in patcher.get_additional_models_with_key(KEY)]
+    call = bound(executor, args, kwargs).arguments
+    options, rows = call.get("transformer_options") or {}, call["x"].shape[0]
+    model = base.current_patcher
+    networks = [patcher.model for patcher in model.get_additional_models_with_key(keys.BYPASS_LORA)]
     with ExitStack() as stack:
-        for lora, network in zip(loras_of(patcher), networks, strict=True):
-            factors = RowFactors(lora.strength, lora.range.at(base, options), options, x.shape[0])
+        for lora, network in zip(loras_of(model), networks, strict=True):
+            factors = RowFactors(lora.strength, lora.when.at(base, options), options, rows)
             if factors.any:
                 for layer, branch in network.branches(0, 1.0):
                     handle = base.get_submodule(layer).register_forward_hook(_term(branch, factors))
                     stack.callback(handle.remove)
-        return executor(x, t, *args, **kwargs)
+        return executor(*args, **kwargs)
 
 
 class RowFactors:
@@ -140,12 +139,12 @@ class RowFactors:
     """
 
     def __init__(self, strength: Strength, factor: float, options: dict, rows: int):
-        per_chunk = frames_per_chunk(options, rows)
-        frames, total = frames_of_rows(options, per_chunk)
-        value = strength.at(frames, total, 1, 1, torch.empty(0), options.get(CACHE_KEY)) if factor else 0.0
-        self.value = value * factor
+        frames, memo = call_frames(options, rows), options.get(keys.RUN_CACHE)
+        self.value = factor
+        if factor:
+            self.value = factor * strength.at(frames.numbers, frames.total, 1, 1, torch.empty(0), memo)
         if isinstance(self.value, Tensor):
-            self.value = self.value.flatten().repeat(rows // per_chunk)
+            self.value = self.value.flatten().repeat(frames.chunks)
         self.any = bool(self.value.any()) if isinstance(self.value, Tensor) else self.value != 0
         self._cast: dict[tuple, Tensor] = {}  # hundreds of layers ask for the same
 

@@ -9,44 +9,46 @@ from comfy.weight_adapter.lora import LoRAAdapter
 from ...motion_models.checkpoints.state_dict import tensors, unwrap
 from ..call.sampling_range import SamplingRange
 from ..call.strength import Strength
-from ..loading import model_files as files
+from ..loading import model_files
 from .bypass import apply_patches
 
-FOLDERS = ("loras", files.MOTION_MODELS)
+FOLDERS = ("loras", model_files.MOTION_MODELS)
 LAYER = re.compile(r"attentions\.\d+\.transformer_blocks\.\d+\.attn[12]\.processor\.to_\w+_lora\.")
 
 
 def names() -> list[str]:
     """Files of both folders, each name once."""
-    return list(dict.fromkeys(name for folder in FOLDERS for name in files.names(folder)))
+    return list(dict.fromkeys(name for folder in FOLDERS for name in model_files.names(folder)))
 
 
 def missing(name: str) -> str | None:
     """A sentence when the file is in neither folder."""
     if name in names():
         return None
-    return f"'{name}' is in neither models/loras nor models/{files.MOTION_MODELS}; put the file there and press R."
+    return (
+        f"'{name}' is in neither models/loras nor models/{model_files.MOTION_MODELS}; put the file there and press R."
+    )
 
 
-def apply_domain_adapter(model: ModelPatcher, name: str, strength: float, acts: SamplingRange) -> ModelPatcher:
+def apply_domain_adapter(model: ModelPatcher, name: str, strength: float, when: SamplingRange) -> ModelPatcher:
     """A clone of ``model`` with the adapter.
 
     Args:
         model: MODEL of an SD1.5 checkpoint.
         name: file name.
         strength: factor of the learnt change; 0 leaves it out.
-        acts: when it acts. A constant adapter becomes part of the weights; another runs beside them.
+        when: when it acts. A constant adapter becomes part of the weights; another runs beside them.
 
     Raises:
         ValueError: the file is missing or no domain adapter, or does not fit this MODEL.
     """
-    return apply_patches(model, name, _read(model, name), Strength(strength), acts)
+    return apply_patches(model, name, _read(model, name), Strength(strength), when)
 
 
 def _read(model: ModelPatcher, name: str) -> dict[str, LoRAAdapter]:
     """The adapter's pairs by weight of this MODEL; core knows the names."""
-    folder = next((folder for folder in FOLDERS if name in files.names(folder)), FOLDERS[0])
-    weights = tensors(unwrap(files.read(folder, name)[1]))
+    folder = next((folder for folder in FOLDERS if name in model_files.names(folder)), FOLDERS[0])
+    weights = tensors(unwrap(model_files.read(folder, name)[1]))
     known = {key: tensor for key, tensor in weights.items() if LAYER.search(key)}
     if not known:
         raise ValueError(

@@ -4,18 +4,16 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import comfy.ops
 from comfy.model_patcher import ModelPatcher
 from comfy.weight_adapter.lora import LoRAAdapter
 
-from ...motion_models.checkpoints.motion_lora import LoraFile, LoraPair, read_motion_lora
-from ...motion_models.networks.low_rank import LowRankNetwork
+from ...motion_models.checkpoints.motion_lora import LoraFile, read_motion_lora
+from ...motion_models.networks.low_rank import LoraPair
 from ...motion_models.spec import MotionSpec
 from ..call.sampling_range import SamplingRange
 from ..call.strength import Strength
-from ..loading import model_files as files
-from ..loading import patchers
-from ..motion.settings import RunLora
+from ..loading import model_files
+from .low_rank import BypassLora, low_rank_patcher
 
 log = logging.getLogger("zoetrope")
 
@@ -28,30 +26,30 @@ class MotionLora:
         name: file name, for messages.
         file: low-rank pairs against our weight names; nothing dense is kept.
         strength: factor of the delta over frames and picture; negative reverses the motion.
-        range: factor over the sampling steps.
+        when: factor over the sampling steps.
     """
 
     name: str
     file: LoraFile
     strength: Strength
-    range: SamplingRange = SamplingRange()
+    when: SamplingRange = SamplingRange()
 
     @property
     def constant(self) -> bool:
         """Whether it is the same for every step, frame and pixel."""
-        return self.strength.constant and self.range.always
+        return self.strength.constant and self.when.always
 
 
 Stack = tuple[MotionLora, ...]
 
 
-def load_motion_lora(name: str, strength: Strength, acts: SamplingRange | None = None) -> MotionLora:
+def load_motion_lora(name: str, strength: Strength, when: SamplingRange | None = None) -> MotionLora:
     """Read a file of ``models/animatediff_motion_lora``.
 
     Raises:
         ValueError: the file is missing, unreadable or no MotionLoRA; the sentence says what it is.
     """
-    _, state_dict = files.read(files.MOTION_LORAS, name)
+    _, state_dict = model_files.read(model_files.MOTION_LORAS, name)
     try:
         file = read_motion_lora(state_dict)
     except ValueError as error:
@@ -63,12 +61,12 @@ def load_motion_lora(name: str, strength: Strength, acts: SamplingRange | None =
             len(file.unmatched),
             ", ".join(file.unmatched[:3]) + (", ..." if len(file.unmatched) > 3 else ""),
         )
-    return MotionLora(name, file, strength, acts or SamplingRange())
+    return MotionLora(name, file, strength, when or SamplingRange())
 
 
 def add_motion_loras(
     patcher: ModelPatcher, stack: Stack, spec: MotionSpec
-) -> tuple[tuple[RunLora, ...], ModelPatcher | None]:
+) -> tuple[tuple[BypassLora, ...], ModelPatcher | None]:
     """Give every MotionLoRA of a stack to a motion model.
 
     Args:
@@ -83,22 +81,22 @@ def add_motion_loras(
         ValueError: no pair of a MotionLoRA belongs to this motion model, or a pair has other widths.
     """
     shapes = {key: weight.shape for key, weight in patcher.model.state_dict().items()}
-    beside: list[tuple[RunLora, list[LoraPair]]] = []
+    bypassed: list[tuple[BypassLora, list[LoraPair]]] = []
     for lora in stack:
         pairs = fitting_pairs(lora.name, lora.file.pairs, shapes)
         _warn_of_version(lora, len(pairs), spec)
         if lora.strength.off:
             continue
-        if lora.constant and bakes(patcher):
+        if lora.constant and can_merge(patcher):
             patcher.add_patches({_patch_key(pair): _adapter(pair) for pair in pairs}, lora.strength.number)
         else:
-            beside.append((RunLora(lora.name, lora.strength, lora.range), pairs))
-    if not beside:
+            bypassed.append((BypassLora(lora.name, lora.strength, lora.when), pairs))
+    if not bypassed:
         return (), None
-    return tuple(run for run, _ in beside), low_rank_patcher([pairs for _, pairs in beside])
+    return tuple(run for run, _ in bypassed), low_rank_patcher([pairs for _, pairs in bypassed])
 
 
-def bakes(patcher: ModelPatcher) -> bool:
+def can_merge(patcher: ModelPatcher) -> bool:
     """Whether constant LoRAs may become part of the weights.
 
     Not in fp8, where the small change is lost (measured: 176 % relative error); and not where weights are used on the
@@ -106,12 +104,6 @@ def bakes(patcher: ModelPatcher) -> bool:
     """
     widths = {weight.dtype.itemsize for weight in patcher.model.parameters() if weight.ndim == 2}
     return min(widths) > 1 and patcher.load_device != patcher.offload_device
-
-
-def low_rank_patcher(files_of_pairs: list[list[LoraPair]], disable_dynamic: bool = False) -> ModelPatcher:
-    """A patcher of the pairs' own tensors; the signature is the host's `cached_patcher_init`."""
-    network = LowRankNetwork(files_of_pairs, comfy.ops.manual_cast).eval()
-    return patchers.place(network, (low_rank_patcher, (files_of_pairs,)), disable_dynamic)
 
 
 def fitting_pairs(name: str, pairs: tuple[LoraPair, ...], shapes: Mapping[str, tuple[int, ...]]) -> list[LoraPair]:
@@ -132,7 +124,7 @@ def fitting_pairs(name: str, pairs: tuple[LoraPair, ...], shapes: Mapping[str, t
 
 
 def _warn_of_version(lora: MotionLora, fitting: int, spec: MotionSpec) -> None:
-    middle = any(site.place == "middle" for site in spec.sites)
+    middle = any(site.part == "middle" for site in spec.sites)
     left_out = len(lora.file.pairs) - fitting
     if left_out:
         log.warning(

@@ -10,7 +10,7 @@ from comfy.weight_adapter.lora import LoRAAdapter
 
 from ..call.sampling_range import SamplingRange
 from ..call.strength import Strength
-from ..loading import model_files as files
+from ..loading import model_files
 from .bypass import Patches, apply_patches
 
 FOLDER = "loras"
@@ -18,19 +18,19 @@ FOLDER = "loras"
 TEXT = ("lora_te", "text_encoder", "te1_", "te2_", "lora_prior_te")
 
 
-def apply_lora(model: ModelPatcher, name: str, strength: Strength, acts: SamplingRange) -> ModelPatcher:
+def apply_lora(model: ModelPatcher, name: str, strength: Strength, when: SamplingRange) -> ModelPatcher:
     """A clone of ``model`` with the UNet's part of a LoRA.
 
     Args:
         model: the MODEL.
         name: file name in ``models/loras``.
         strength: factor of the learnt change, also over frames; 0 leaves it out.
-        acts: factor over the sampling steps. What is constant becomes part of the weights, as core's Load LoRA does.
+        when: factor over the sampling steps. What is constant becomes part of the weights, as core's Load LoRA does.
 
     Raises:
         ValueError: the file is missing, does not fit this MODEL, or cannot change over time.
     """
-    return apply_patches(model, name, read(model, name), strength, acts)
+    return apply_patches(model, name, read(model, name), strength, when)
 
 
 def read(model: ModelPatcher, name: str) -> Patches:
@@ -39,11 +39,11 @@ def read(model: ModelPatcher, name: str) -> Patches:
     Raises:
         ValueError: the file is missing, has nothing for this UNet, or was made for another base.
     """
-    weights = comfy.lora_convert.convert_lora(files.read(FOLDER, name)[1])
+    weights = comfy.lora_convert.convert_lora(model_files.read(FOLDER, name)[1])
     unet = {key: weight for key, weight in weights.items() if not key.startswith(TEXT)}
     if any("motion_modules" in key for key in unet):
         raise ValueError(
-            f"'{name}' is a MotionLoRA; put it into models/{files.MOTION_LORAS} and use the MotionLoRA node."
+            f"'{name}' is a MotionLoRA; put it into models/{model_files.MOTION_LORAS} and use the MotionLoRA node."
         )
     patches = comfy.lora.load_lora(unet, comfy.lora.model_lora_keys_unet(model.model, {}))
     if not patches:

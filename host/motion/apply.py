@@ -4,12 +4,17 @@ import logging
 from dataclasses import replace
 
 from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
 
+from ..call import keys
+from ..call.wrappers import put_on
 from ..lora.motion_lora import Stack, add_motion_loras
-from . import noise_schedule as betas
-from . import unet_call as run
+from . import noise_schedule
+from .checks import start_run
+from .clip_run import prepare_clip_runs
 from .load import MotionModel, load_patcher
-from .settings import KEY, MotionSettings, patchers_of, settings_of
+from .settings import MotionPatchers, MotionSettings, add_settings, patchers_of
+from .unet_call import apply_model
 from .unet_sites import check_fits
 
 log = logging.getLogger("zoetrope")
@@ -24,7 +29,7 @@ def apply_motion_model(
         model: MODEL of an SD checkpoint.
         motion: the motion model.
         settings: how it acts; its ``loras`` and the motion model's own block values are added here.
-        schedule: one of `betas.CHOICES`.
+        schedule: one of `noise_schedule.CHOICES`.
         loras: MotionLoRAs.
 
     Raises:
@@ -36,14 +41,15 @@ def apply_motion_model(
         if unknown := blocks.unknown(motion.spec):
             log.warning("per_block names %s; motion model '%s' has no such block.", ", ".join(unknown), motion.name)
     animated = model.clone()
-    applied = animated.get_additional_models_with_key(KEY)
-    patcher = _own_patcher(motion, applied)
-    beside, low_rank = add_motion_loras(patcher, loras, motion.spec)
-    settings = replace(settings, loras=beside)
-    animated.set_additional_models(KEY, [*applied, *patchers_of(settings, patcher, low_rank)])
-    animated.set_attachments(KEY, (*settings_of(animated), settings))
-    betas.apply_schedule(animated, motion.spec.family.beta_schedule if schedule == betas.AUTO else schedule)
-    run.install(animated)
+    patcher = _own_patcher(motion, [patchers.motion for patchers in patchers_of(animated)])
+    bypassed, low_rank = add_motion_loras(patcher, loras, motion.spec)
+    conditioners = tuple(conditioner.patcher for conditioner in settings.conditioners)
+    add_settings(animated, replace(settings, loras=bypassed), MotionPatchers(patcher, low_rank, conditioners))
+    auto = schedule == noise_schedule.AUTO
+    noise_schedule.apply_schedule(animated, motion.spec.family.beta_schedule if auto else schedule)
+    noise_schedule.guard_tables(animated)
+    put_on(animated, keys.MOTION, {WrappersMP.OUTER_SAMPLE: start_run, WrappersMP.APPLY_MODEL: apply_model})
+    prepare_clip_runs(animated)
     return animated
 
 

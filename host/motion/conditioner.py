@@ -1,4 +1,4 @@
-"""Things besides motion modules that act in a UNet call: condition images and camera poses.
+"""What acts in a UNet call beside motion modules: condition images and camera poses.
 
 Shapes: B = chunks (conditionings in one call), F = frames of a chunk (of all windows stacked in it), C = channels,
 H, W = size of a feature map.
@@ -16,55 +16,39 @@ from torch import Tensor, nn
 from ...motion_models.networks.module_call import PoseMerge
 from ...motion_models.networks.motion_module import MotionNetwork
 from ...motion_models.networks.views import ViewGroup
-from ...motion_models.spec import Place as Part
+from ...motion_models.spec import BlockIndex
+from ..call.frames import CallFrames
 
 # Features of a window of 16 frames at 512 x 512 are 76 MiB in fp16. Windows that move at every step would fill the
 # device; what does not fit is encoded again, which for camera poses costs about 8 % of the arithmetic of the UNet call
 # with CFG.
 CACHED_BYTES = 2**29
 
-Place = tuple[Part, int]
 Features = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class ChunkInfo:
-    """The UNet call a guide prepares for.
+class CallInputs:
+    """The UNet call that a conditioner prepares for.
 
     Attributes:
-        frames: global frame numbers of one chunk, F of them.
-        total: frames of the clip.
-        chunks: B; the batch holds all frames of one chunk, then those of the next.
+        frames: which frames of the clip it holds.
         x: (B * F, C, H, W) noisy latents as the UNet gets them.
         base: the model about to run.
         cache: lives as long as the sampling run, for what does not change between steps.
-        windows: how many windows of equal length a chunk holds, one after the other.
         views: pieces of a window in which motion modules attend; none is all of it at once.
     """
 
-    frames: tuple[int, ...]
-    total: int
-    chunks: int
+    frames: CallFrames
     x: Tensor
     base: BaseModel
     cache: MutableMapping[Any, Any]
-    windows: int = 1
     views: tuple[ViewGroup, ...] = ()
-
-    @property
-    def length(self) -> int:
-        """Frames of one window."""
-        return len(self.frames) // self.windows
-
-    @property
-    def window_frames(self) -> tuple[tuple[int, ...], ...]:
-        """Frame numbers of each window."""
-        return tuple(self.frames[start : start + self.length] for start in range(0, len(self.frames), self.length))
 
 
 @dataclass(frozen=True, eq=False)
-class Guidance:
-    """What a guide adds in one UNet call; tensors of fewer rows than the batch are repeated.
+class Conditions:
+    """What a conditioner adds in one UNet call; tensors of fewer rows than the batch are repeated.
 
     Attributes:
         first_block: (F or B * F, C, H, W), added to the output of the UNet's first convolution.
@@ -74,11 +58,11 @@ class Guidance:
     """
 
     first_block: Tensor | None = None
-    before: Mapping[Place, Tensor] = field(default_factory=dict)
-    poses: Mapping[Place, PoseMerge] = field(default_factory=dict)
+    before: Mapping[BlockIndex, Tensor] = field(default_factory=dict)
+    poses: Mapping[BlockIndex, PoseMerge] = field(default_factory=dict)
 
 
-class Guide(Protocol):
+class Conditioner(Protocol):
     """A frozen dataclass carried in `MotionSettings`; it keeps nothing of a run but what it puts in the cache."""
 
     @property
@@ -86,13 +70,13 @@ class Guide(Protocol):
         """Weights of its own that load with the run; None when they are part of the motion network."""
         ...
 
-    def prepare(self, network: MotionNetwork, own: nn.Module | None, chunk: ChunkInfo) -> Guidance:
+    def prepare(self, network: MotionNetwork, own: nn.Module | None, call: CallInputs) -> Conditions:
         """What to add in one UNet call.
 
         Args:
-            network: the motion network the guide was applied with.
+            network: the motion network that the conditioner was applied with.
             own: the loaded network of ``patcher``, None without one.
-            chunk: the call.
+            call: the call.
         """
         ...
 
@@ -102,18 +86,18 @@ def add_rows(x: Tensor, rows: Tensor) -> Tensor:
     return (x.unflatten(0, (-1, rows.shape[0])) + rows.to(x)).flatten(0, 1)
 
 
-def joined(windows: Sequence[Features]) -> Features:
+def concatenated(windows: Sequence[Features]) -> Features:
     """Features of a chunk from those of its windows; of a single one the tensors themselves."""
     if len(windows) == 1:
         return windows[0]
     return tuple(torch.cat(level) for level in zip(*windows, strict=True))
 
 
-def remembered(cache: MutableMapping[Any, Features], key: Hashable, make: Callable[[], Features]) -> Features:
+def cached(cache: MutableMapping[Any, Features], key: Hashable, make: Callable[[], Features]) -> Features:
     """Features from the cache of the run where they still are, else made anew.
 
     Args:
-        cache: of a `ChunkInfo`.
+        cache: of a `CallInputs`.
         key: what the features depend on.
         make: computes them.
     """

@@ -11,8 +11,7 @@ from ...motion_models.block_values import BlockValues
 from ...motion_models.checkpoints.motion_model import read_motion_checkpoint
 from ...motion_models.networks.motion_module import MotionNetwork
 from ...motion_models.spec import MotionSpec, describe
-from ..loading import model_files as files
-from ..loading import patchers
+from ..loading import model_files, patchers
 
 log = logging.getLogger("zoetrope")
 
@@ -44,7 +43,7 @@ def load_motion_model(name: str) -> MotionModel:
     Raises:
         ValueError: the file is missing, unreadable or no motion model; the sentence says what it is.
     """
-    path, state_dict = files.read(files.MOTION_MODELS, name)
+    path, state_dict = model_files.read(model_files.MOTION_MODELS, name)
     patcher = _build(path, state_dict)
     spec = patcher.model.spec
     log.info("Loaded motion model %s: %s, %d frames at most.", name, spec.family.name, spec.max_frames)
@@ -74,7 +73,7 @@ def info(motion: MotionModel) -> str:
 
 def load_patcher(path: str, adjustments: tuple[Adjustment, ...] = (), disable_dynamic: bool = False) -> ModelPatcher:
     """Read the file again into a network of its own; the signature is the host's `cached_patcher_init`."""
-    return _build(path, files.read_path(path), adjustments, disable_dynamic)
+    return _build(path, model_files.read_path(path), adjustments, disable_dynamic)
 
 
 def _build(

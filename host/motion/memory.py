@@ -8,32 +8,36 @@ from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
-from ..call.frames import frames_per_call
+from ..call import keys
+from ..call.context_handler import frames_per_call
+from ..call.wrappers import bound, put_on
 from .settings import settings_of
-
-KEY = "zoetrope_memory"
 
 SPARE = 1.5  # core's own factor when it decides how many conditionings run together (comfy/samplers.py)
 MOST_WINDOWS = 4  # a GPU gains next to nothing from more, and only between UNet calls can a run be interrupted
 
 
-def install(model: ModelPatcher) -> None:
-    """Put our wrapper on ``model`` (a clone owned by the caller), once for motion models and windows together."""
-    model.remove_wrappers_with_key(WrappersMP.PREPARE_SAMPLING, KEY)
-    model.add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, KEY, count_frames)
+def count_frames_of_call(model: ModelPatcher) -> None:
+    """Let the memory of runs of ``model`` (a clone owned by the caller) be that of one UNet call.
+
+    Called for motion models and for windows; a second call changes nothing.
+    """
+    put_on(model, keys.MEMORY, {WrappersMP.PREPARE_SAMPLING: _count_frames})
 
 
-def count_frames(executor, model: ModelPatcher, noise_shape, *args, **kwargs):
+def _count_frames(executor, *args, **kwargs):
     """PREPARE_SAMPLING wrapper: estimate one UNet call, with the motion modules' activations counted.
 
     Core turns a latent shape into bytes in proportion to frames * height * width. The frames are those
     of one call when windows run; the height is stretched by what motion modules need on top.
     """
-    frames, channels, height, *rest = noise_shape
-    frames = frames_per_call((kwargs.get("model_options") or {}).get("context_handler"), frames)
+    call = bound(executor, args, kwargs)
+    model, (frames, channels, height, *rest) = call.arguments["model"], call.arguments["noise_shape"]
+    frames = frames_per_call((call.arguments.get("model_options") or {}).get("context_handler"), frames)
     plain = model.model.memory_required([frames, channels, height, *rest])
     share = motion_bytes(model, frames * height * math.prod(rest)) / plain if plain else 0.0
-    return executor(model, [frames, channels, math.ceil(height * (1 + share)), *rest], *args, **kwargs)
+    call.arguments["noise_shape"] = [frames, channels, math.ceil(height * (1 + share)), *rest]
+    return executor(*call.args, **call.kwargs)
 
 
 def motion_bytes(model: ModelPatcher, area: int) -> int:

@@ -1,8 +1,4 @@
-"""Noise schedules ("beta schedules") of the motion model families, as an object patch on MODEL.
-
-Names follow ComfyUI, where ``sqrt_linear`` is what diffusers calls ``linear`` (betas in a straight line)
-and ``linear`` is what diffusers calls ``scaled_linear`` (square roots of betas in a straight line).
-"""
+"""The noise schedule ("beta schedule") of a motion model as an object patch on MODEL."""
 
 import logging
 from dataclasses import dataclass
@@ -14,39 +10,15 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import CallbacksMP, WrappersMP
 from comfy_extras.nodes_model_advanced import LCM, ModelSamplingDiscreteDistilled
 
+from ...motion_models.noise_schedules import BETA_SCHEDULES, START, BetaSchedule
+from ..call import keys
+from ..call.wrappers import bound, put_on
+
 log = logging.getLogger("zoetrope")
 
 AUTO = "auto"
 USE_EXISTING = "use_existing"
-KEY = "zoetrope_schedule"  # attachment, wrapper and callback
-
-
-@dataclass(frozen=True)
-class BetaSchedule:
-    """One noise schedule.
-
-    Attributes:
-        betas: ComfyUI's name of the curve, for ``make_beta_schedule``.
-        end: last beta; the first is 0.00085 everywhere.
-        lcm_steps: 0, or the number of steps that the LCM teacher was sampled with.
-    """
-
-    betas: str
-    end: float = 0.012
-    lcm_steps: int = 0
-
-
-# Sources: noise_scheduler_kwargs of guoyww/AnimateDiff configs/inference (main and sdxl branches) and of AnimateLCM;
-# `lcm` is what ComfyUI's own ModelSamplingDiscrete makes of SD1.5.
-SCHEDULES = {
-    "sqrt_linear": BetaSchedule("sqrt_linear"),
-    "linear": BetaSchedule("linear"),
-    "linear_sdxl_beta": BetaSchedule("linear", end=0.020),
-    "lcm": BetaSchedule("linear", lcm_steps=50),
-    "lcm_100": BetaSchedule("sqrt_linear", lcm_steps=100),
-    "lcm_i2v": BetaSchedule("sqrt_linear", end=0.014, lcm_steps=200),
-}
-CHOICES = [AUTO, *SCHEDULES, USE_EXISTING]
+CHOICES = [AUTO, *BETA_SCHEDULES, USE_EXISTING]
 
 
 @dataclass(frozen=True)
@@ -69,11 +41,11 @@ def apply_schedule(model: ModelPatcher, name: str) -> None:
 
     Args:
         model: patcher of an SD1.5 or SDXL model.
-        name: a key of `SCHEDULES`, or ``use_existing``.
+        name: a key of `BETA_SCHEDULES`, or ``use_existing``.
     """
     if name != USE_EXISTING:
-        schedule = SCHEDULES[name]
-        settings = {"beta_schedule": schedule.betas, "linear_start": 0.00085, "linear_end": schedule.end}
+        schedule = BETA_SCHEDULES[name]
+        settings = {"beta_schedule": schedule.betas, "linear_start": START, "linear_end": schedule.end}
         existing = model.get_model_object("model_sampling")
         ours = _build(schedule, settings, isinstance(existing, comfy.model_sampling.V_PREDICTION))
         if line := _replaced(model, existing, ours):
@@ -81,12 +53,12 @@ def apply_schedule(model: ModelPatcher, name: str) -> None:
         model.add_object_patch("model_sampling", ours)
     sampling = model.get_model_object("model_sampling")
     tables = tuple((key, table.detach().to("cpu", copy=True)) for key, table in sampling.named_buffers())
-    model.set_attachments(KEY, OwnTables(sampling, tables))
+    model.set_attachments(keys.NOISE_SCHEDULE, OwnTables(sampling, tables))
 
 
 def _replaced(model: ModelPatcher, existing: torch.nn.Module, ours: torch.nn.Module) -> str:
     """What a schedule of ours takes the place of, where a node asked for another, else nothing."""
-    own: OwnTables | None = model.get_attachment(KEY)
+    own: OwnTables | None = model.get_attachment(keys.NOISE_SCHEDULE)
     if own is not None and own.sampling is existing:  # of a motion model below this one in the stack
         if _same_tables(ours, own):
             return ""
@@ -114,7 +86,7 @@ def _build(schedule: BetaSchedule, settings: dict, v_prediction: bool) -> torch.
 
 def overridden(model: ModelPatcher) -> str:
     """A sentence when a later node replaced the schedule that Apply Motion Model set, else nothing."""
-    own: OwnTables | None = model.get_attachment(KEY)
+    own: OwnTables | None = model.get_attachment(keys.NOISE_SCHEDULE)
     active = model.get_model_object("model_sampling")
     if own is None or own.sampling is active:
         return ""
@@ -126,7 +98,7 @@ def overridden(model: ModelPatcher) -> str:
     )
 
 
-def install(model: ModelPatcher) -> None:
+def guard_tables(model: ModelPatcher) -> None:
     """Guard the tables of ``model`` against the host's dynamic loader.
 
     ``ModelPatcherDynamic`` (NVIDIA's default) keeps one ``backup_buffers`` for all clones of a model, by path, and
@@ -134,21 +106,20 @@ def install(model: ModelPatcher) -> None:
     lands on another clone's model_sampling. So entries are given back before our model loads, while their owner is
     in place, and ours are taken off the books as soon as it is loaded.
     """
-    model.remove_wrappers_with_key(WrappersMP.PREPARE_SAMPLING, KEY)
-    model.add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, KEY, _load_with_own_tables)
-    model.remove_callbacks_with_key(CallbacksMP.ON_LOAD, KEY)
-    model.add_callback_with_key(CallbacksMP.ON_LOAD, KEY, _keep_own_tables)
+    wrappers = {WrappersMP.PREPARE_SAMPLING: _load_with_own_tables}
+    put_on(model, keys.NOISE_SCHEDULE, wrappers, {CallbacksMP.ON_LOAD: _keep_own_tables})
 
 
-def _load_with_own_tables(executor, model: ModelPatcher, *args, **kwargs):
+def _load_with_own_tables(executor, *args, **kwargs):
     """PREPARE_SAMPLING wrapper: see that the schedule asked for is the active one.
 
     Raises:
         RuntimeError: another object sits in the model's place for its schedule after loading.
     """
+    model: ModelPatcher = bound(executor, args, kwargs).arguments["model"]
     for key in _entries(model):
         comfy.utils.set_attr_buffer(model.model, key, model.backup_buffers.pop(key))
-    result = executor(model, *args, **kwargs)
+    result = executor(*args, **kwargs)
     asked, active = model.get_model_object("model_sampling"), model.model.model_sampling
     if active is not asked:
         raise RuntimeError(
@@ -162,7 +133,7 @@ def _load_with_own_tables(executor, model: ModelPatcher, *args, **kwargs):
 
 def _keep_own_tables(model: ModelPatcher, *_load_arguments) -> None:
     """ON_LOAD callback: put back what was written over our tables, and leave no copy for others to get."""
-    own: OwnTables | None = model.get_attachment(KEY)
+    own: OwnTables | None = model.get_attachment(keys.NOISE_SCHEDULE)
     active = model.model.model_sampling
     for name, table in own.tables if own is not None and own.sampling is active else ():
         loaded = active.get_buffer(name)

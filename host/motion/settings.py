@@ -1,4 +1,7 @@
-"""How motion models act on a MODEL: immutable, carried as an attachment, so every clone keeps it."""
+"""How motion models act on a MODEL: immutable, carried as an attachment, so every clone keeps it.
+
+The networks of each are additional models of the MODEL, one key for each role.
+"""
 
 from dataclasses import dataclass
 
@@ -6,29 +9,14 @@ from comfy.model_patcher import ModelPatcher
 
 from ...motion_models.block_values import BlockValues
 from ...motion_models.spec import MotionSpec
+from ..call import keys
 from ..call.sampling_range import SamplingRange
 from ..call.strength import Strength
-from .conditioner import Guide
-
-KEY = "zoetrope_motion"  # attachments, additional models, wrappers and callbacks of motion models
-
-
-@dataclass(frozen=True, eq=False)
-class RunLora:
-    """A MotionLoRA that acts beside the weights, with a strength that may change.
-
-    Attributes:
-        name: file name, for messages.
-        strength: over frames and picture.
-        range: over sampling steps.
-    """
-
-    name: str
-    strength: Strength
-    range: SamplingRange
+from ..lora.low_rank import BypassLora
+from .conditioner import Conditioner
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class MotionSettings:
     """One applied motion model.
 
@@ -37,9 +25,9 @@ class MotionSettings:
         spec: what was read from the weights.
         scale: factor of the keys of each temporal attention; 1 is as trained, higher moves more.
         effect: 0 leaves a module's input, 1 gives its output, between is a blend.
-        range: when it acts; its factor multiplies the effect.
+        when: when it acts; its factor multiplies the effect.
         blocks: factors by block of the UNet, multiplied with each other.
-        guides: what else acts with it; see `Guide`.
+        conditioners: what else acts with it; see `Conditioner`.
         loras: MotionLoRAs that are not part of its weights, in the order of the files of its `LowRankNetwork`.
     """
 
@@ -47,29 +35,57 @@ class MotionSettings:
     spec: MotionSpec
     scale: Strength = Strength()
     effect: Strength = Strength()
-    range: SamplingRange = SamplingRange()
+    when: SamplingRange = SamplingRange()
     blocks: tuple[BlockValues, ...] = ()
-    guides: tuple[Guide, ...] = ()
-    loras: tuple[RunLora, ...] = ()
+    conditioners: tuple[Conditioner, ...] = ()
+    loras: tuple[BypassLora, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class MotionPatchers:
+    """ComfyUI's handles of the networks of one applied motion model.
+
+    Attributes:
+        motion: of the motion network.
+        low_rank: of the MotionLoRAs beside its weights, None without any.
+        conditioners: of each conditioner, None for those without weights of their own.
+    """
+
+    motion: ModelPatcher
+    low_rank: ModelPatcher | None
+    conditioners: tuple[ModelPatcher | None, ...]
 
 
 def settings_of(model: ModelPatcher) -> tuple[MotionSettings, ...]:
     """Settings of all motion models on ``model``, the first applied first."""
-    return model.get_attachment(KEY) or ()
+    return model.get_attachment(keys.MOTION) or ()
 
 
-def patchers_of(settings: MotionSettings, motion: ModelPatcher, low_rank: ModelPatcher | None) -> list[ModelPatcher]:
-    """Additional models of one applied motion model, in the order in which `networks_of` takes them apart."""
-    own = [guide.patcher for guide in settings.guides]
-    return [motion, *filter(None, [low_rank, *own])]
+def add_settings(model: ModelPatcher, settings: MotionSettings, patchers: MotionPatchers) -> None:
+    """Put one more motion model on ``model`` (a clone owned by the caller)."""
+    number = len(settings_of(model))
+    roles = {"motion": patchers.motion, "low_rank": patchers.low_rank}
+    roles |= {f"conditioner/{place}": own for place, own in enumerate(patchers.conditioners)}
+    for role, patcher in roles.items():
+        if patcher is not None:
+            model.set_additional_models(_key(number, role), [patcher])
+    model.set_attachments(keys.MOTION, (*settings_of(model), settings))
 
 
-def networks_of(model: ModelPatcher) -> list[tuple[MotionSettings, list[ModelPatcher]]]:
-    """Each applied motion model with its additional models: the motion network's, then what `patchers_of` lists."""
-    left = list(model.get_additional_models_with_key(KEY))
-    found = []
-    for settings in settings_of(model):
-        count = 1 + bool(settings.loras) + sum(guide.patcher is not None for guide in settings.guides)
-        found.append((settings, left[:count]))
-        left = left[count:]
+def patchers_of(model: ModelPatcher) -> list[MotionPatchers]:
+    """Networks of all motion models on ``model``, in the order of their settings."""
+
+    def find(number: int, role: str) -> ModelPatcher | None:
+        return next(iter(model.get_additional_models_with_key(_key(number, role))), None)
+
+    found: list[MotionPatchers] = []
+    for number, settings in enumerate(settings_of(model)):
+        motion = find(number, "motion")
+        assert motion is not None
+        own = tuple(find(number, f"conditioner/{place}") for place in range(len(settings.conditioners)))
+        found.append(MotionPatchers(motion, find(number, "low_rank"), own))
     return found
+
+
+def _key(number: int, role: str) -> str:
+    return f"{keys.MOTION}/{number}/{role}"

@@ -6,14 +6,14 @@ from comfy.model_patcher import ModelPatcher
 from torch import nn
 
 from ...motion_models.families import BASE_TITLES
-from ...motion_models.spec import MotionSpec, Place
+from ...motion_models.spec import BlockIndex, MotionSpec, UNetPart
 
 Layer = SpatialTransformer | ResBlock
 BASES = {768: "sd15", 1024: "sd2", 2048: "sdxl"}
 TITLES = {**BASE_TITLES, "sd2": "SD2.x"}
 
 
-def motion_sites(unet: UNetModel) -> dict[tuple[Place, int], Layer]:
+def motion_sites(unet: UNetModel) -> dict[BlockIndex, Layer]:
     """The layer of each block that a motion module follows.
 
     It is the block's last spatial transformer, or its ResBlock where there is none; so in the middle
@@ -22,16 +22,16 @@ def motion_sites(unet: UNetModel) -> dict[tuple[Place, int], Layer]:
 
     Source: guoyww/AnimateDiff ``animatediff/models/unet_blocks.py``, order of resnet, attention, motion.
     """
-    blocks: list[tuple[Place, int, nn.Module]] = []
+    blocks: list[tuple[UNetPart, int, nn.Module]] = []
     blocks.extend(("input", i, block) for i, block in enumerate(unet.input_blocks))
     if unet.middle_block is not None:
         blocks.append(("middle", 0, unet.middle_block))
     blocks.extend(("output", i, block) for i, block in enumerate(unet.output_blocks))
     sites = {}
-    for place, index, block in blocks:
+    for part, index, block in blocks:
         layer = _followed_layer(block)
         if layer is not None:
-            sites[place, index] = layer
+            sites[part, index] = layer
     return sites
 
 
@@ -62,10 +62,10 @@ def check_fits(model: ModelPatcher, spec: MotionSpec, name: str) -> None:
         raise ValueError(_other_base(name, spec, TITLES[base]))
     sites = motion_sites(unet)
     for site in spec.sites:
-        layer = sites.get((site.place, site.index))
+        layer = sites.get((site.part, site.index))
         channels = 0 if layer is None else _channels(layer)
         if channels != site.channels:
-            where = f"its block {site.place} {site.index} has {channels} channels, not {site.channels}"
+            where = f"its block {site.part} {site.index} has {channels} channels, not {site.channels}"
             raise ValueError(_other_base(name, spec, f"of another kind ({where})"))
 
 

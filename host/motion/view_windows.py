@@ -7,10 +7,10 @@ from torch import Tensor
 
 from ...motion_models.networks.views import ViewGroup, view_groups
 from ...temporal.windows.blending import blend_shares
-from ...temporal.windows.schedules import WindowSettings, windows_for_step
-from ..call.steps import sampling_step
-
-KEY = "zoetrope_views"  # attachment
+from ...temporal.windows.schedules import windows_for_step
+from ...temporal.windows.settings import WindowSettings
+from ..call import keys
+from ..call.sampling_range import sampling_step
 
 # Schedules that run on from the last frame into the first, and what they are where those are no neighbours.
 OPEN = {"looped_uniform": "standard_uniform"}
@@ -28,13 +28,13 @@ def apply_views(model: ModelPatcher, settings: WindowSettings) -> ModelPatcher:
     """
     settings.validate("view")
     viewed = model.clone()
-    viewed.set_attachments(KEY, settings)
+    viewed.set_attachments(keys.VIEW_WINDOWS, settings)
     return viewed
 
 
 def views_of(model: ModelPatcher) -> WindowSettings | None:
     """View windows of a MODEL."""
-    return model.get_attachment(KEY)
+    return model.get_attachment(keys.VIEW_WINDOWS)
 
 
 def views_at(model: ModelPatcher, frames: int, total: int, timestep: Tensor, options: dict) -> tuple[ViewGroup, ...]:

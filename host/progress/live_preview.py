@@ -20,28 +20,30 @@ from comfy_execution.progress import PreviewImageTuple, ProgressRegistry, get_pr
 from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
-KEY = "zoetrope_preview"
+from ..call import keys
+from ..call.wrappers import bound, put_on
+
 RATE = 8.0  # frames a second, the default of Combine Video
 MOST = 64  # decoded at once; pictures of TAESD take 0.75 MiB each at 512 x 512
 
 Callback = Callable[[int, Tensor, Tensor, int], Any]
 
 
-def install(model: ModelPatcher) -> None:
+def play_while_sampling(model: ModelPatcher) -> None:
     """Let previews of runs of ``model`` (a clone owned by the caller) move. A second call changes nothing."""
-    model.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, KEY)
-    model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _play_while_sampling)
+    put_on(model, keys.LIVE_PREVIEW, {WrappersMP.OUTER_SAMPLE: _play})
 
 
-def _play_while_sampling(
-    executor, noise: Tensor, latent_image, sampler, sigmas, denoise_mask=None, callback=None, *args, **kwargs
-):
+def _play(executor, *args, **kwargs):
     """OUTER_SAMPLE wrapper: follow the caller's callback with previews of our own."""
-    player = None if callback is None else _player(executor.class_obj.model_patcher, noise)
+    call = bound(executor, args, kwargs)
+    callback = call.arguments.get("callback")
+    player = None if callback is None else _player(executor.class_obj.model_patcher, call.arguments["noise"])
     if callback is None or player is None:
-        return executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, *args, **kwargs)
+        return executor(*args, **kwargs)
+    call.arguments["callback"] = player.following(callback)
     try:
-        return executor(noise, latent_image, sampler, sigmas, denoise_mask, player.following(callback), *args, **kwargs)
+        return executor(*call.args, **call.kwargs)
     finally:
         player.stop()
 

@@ -22,7 +22,7 @@ class WindowProgress:
         context = get_executing_context()
         self.server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
         self.node = None if context is None else context.node_id
-        self.numbers = {"step": step, "steps": steps, "windows": windows, "frames": frames}
+        self.step, self.steps, self.windows, self.frames = step, steps, windows, frames
         self.sent = -INTERVAL
 
     def start_window(self, window: int) -> None:
@@ -31,11 +31,8 @@ class WindowProgress:
         if self.server is None or self.node is None or now - self.sent < INTERVAL:
             return
         self.sent = now
-        message = {"node": self.node, "window": window, **self.numbers}
-        self.server.send_sync(EVENT, message, self.server.client_id)
-        if self.numbers["windows"] > 1:
-            self.server.send_progress_text(self._line(window), self.node, self.server.client_id)
-
-    def _line(self, window: int) -> str:
-        step, steps, windows, _ = self.numbers.values()
-        return f"step {step + 1} of {steps}, window {window + 1} of {windows}"
+        facts = {"step": self.step, "steps": self.steps, "windows": self.windows, "frames": self.frames}
+        self.server.send_sync(EVENT, {"node": self.node, "window": window, **facts}, self.server.client_id)
+        if self.windows > 1:
+            line = f"step {self.step + 1} of {self.steps}, window {window + 1} of {self.windows}"
+            self.server.send_progress_text(line, self.node, self.server.client_id)

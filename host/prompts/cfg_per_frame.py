@@ -15,13 +15,13 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
-from ..call.frames import frames_of_rows
+from ..call import keys
+from ..call.frames import CallFrames, call_frames
 from ..call.sampling_range import SamplingRange
 from ..call.strength import Strength, as_mask, strength_of
+from ..call.wrappers import bound, put_on, require_image_latents
 
 log = logging.getLogger("zoetrope")
-
-KEY = "zoetrope_guidance"
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +30,12 @@ class Guidance:
 
     Attributes:
         value: of the guidance.
-        range: when it acts, with factors of the value; where the factor is 0 the sampler's own guidance stays.
+        when: when it acts, with factors of the value; where the factor is 0 the sampler's own guidance stays.
         mask: where it acts; black keeps the sampler's own guidance.
     """
 
     value: Strength
-    range: SamplingRange = SamplingRange()
+    when: SamplingRange = SamplingRange()
     mask: Strength = Strength()
 
     @property
@@ -58,13 +58,13 @@ class FrameScale(Tensor):
         return float(values.flatten()[(values - 1).abs().argmax()])
 
 
-def guidance_of(value: object, acts: SamplingRange, mask: Tensor | None) -> Guidance:
+def guidance_of(value: object, when: SamplingRange, mask: Tensor | None) -> Guidance:
     """A guidance from what the sockets and widgets of a node gave.
 
     Args:
         value: a number, FRAME_VALUES, a list of numbers (one per frame), or a MASK from 1 (black) to the sampler's
             own guidance (white).
-        acts: when it acts.
+        when: when it acts.
         mask: where it acts.
 
     Raises:
@@ -72,54 +72,51 @@ def guidance_of(value: object, acts: SamplingRange, mask: Tensor | None) -> Guid
     """
     where = Strength() if mask is None else Strength(factors=(as_mask(mask, "mask"),))
     if isinstance(value, Tensor):
-        return Guidance(Strength(1.0), acts, where.times(Strength(factors=(1 - as_mask(value, "guidance"),))))
-    return Guidance(strength_of(value, "guidance"), acts, where)
+        return Guidance(Strength(1.0), when, where.times(Strength(factors=(1 - as_mask(value, "guidance"),))))
+    return Guidance(strength_of(value, "guidance"), when, where)
 
 
 def guidances_of(model: ModelPatcher) -> tuple[Guidance, ...]:
     """All guidances on ``model``, the first applied first."""
-    return model.get_attachment(KEY) or ()
+    return model.get_attachment(keys.GUIDANCE) or ()
 
 
 def apply_guidance(model: ModelPatcher, guidance: Guidance) -> ModelPatcher:
     """A clone of ``model`` that is guided per frame; of several, the last applied wins where it acts."""
     guided = model.clone()
-    guided.set_attachments(KEY, (*guidances_of(guided), guidance))
-    for kind, function in ((WrappersMP.OUTER_SAMPLE, _check_run), (WrappersMP.PREDICT_NOISE, _predict_noise)):
-        guided.remove_wrappers_with_key(kind, KEY)
-        guided.add_wrapper_with_key(kind, KEY, function)
+    guided.set_attachments(keys.GUIDANCE, (*guidances_of(guided), guidance))
+    wrappers = {WrappersMP.OUTER_SAMPLE: _check_run, WrappersMP.PREDICT_NOISE: _predict_noise}
+    put_on(guided, keys.GUIDANCE, wrappers)
     return guided
 
 
-def _check_run(executor, noise: Tensor, *args, **kwargs):
+def _check_run(executor, *args, **kwargs):
     """OUTER_SAMPLE wrapper.
 
     Raises:
         ValueError: the frames are not on the batch axis.
     """
     guider = executor.class_obj
-    if noise.ndim != 4 and not all(guidance.is_number for guidance in guidances_of(guider.model_patcher)):
-        raise ValueError(
-            "Guidance Per Frame needs image latents with four axes, frames first, but this model samples a latent of "
-            f"shape {tuple(noise.shape)}; for video models set guidance to a number."
-        )
+    if not all(guidance.is_number for guidance in guidances_of(guider.model_patcher)):
+        noise = bound(executor, args, kwargs).arguments["noise"]
+        require_image_latents("Guidance Per Frame", noise, "for video models set guidance to a number")
     if "negative" not in guider.conds:
         log.warning("Guidance Per Frame does nothing here: the guider has no negative prompt to guide away from.")
-    return executor(noise, *args, **kwargs)
+    return executor(*args, **kwargs)
 
 
-def _predict_noise(executor, x: Tensor, timestep: Tensor, *args, **kwargs):
+def _predict_noise(executor, *args, **kwargs):
     """PREDICT_NOISE wrapper: (F, C, H, W) of the whole clip, before any windows are cut."""
-    guider = executor.class_obj
+    guider, call = executor.class_obj, bound(executor, args, kwargs).arguments
     name = "cfg1" if hasattr(guider, "cfg1") else "cfg"  # DualCFGGuider has two: prompts against middle prompts first
     own = getattr(guider, name, None)
-    model_options = kwargs.get("model_options") or (args[0] if args else {})
-    scale = None if own is None else _scale_at(guider, own, x, timestep, model_options.get("transformer_options", {}))
+    options = call.get("model_options", {}).get("transformer_options", {})
+    scale = None if own is None else _scale_at(guider, own, call["x"], call["timestep"], options)
     if scale is None or "negative" not in guider.conds:
-        return executor(x, timestep, *args, **kwargs)
+        return executor(*args, **kwargs)
     setattr(guider, name, scale)
     try:
-        return executor(x, timestep, *args, **kwargs)
+        return executor(*args, **kwargs)
     finally:
         setattr(guider, name, own)
 
@@ -127,22 +124,22 @@ def _predict_noise(executor, x: Tensor, timestep: Tensor, *args, **kwargs):
 def _scale_at(guider: Any, own: Any, x: Tensor, timestep: Tensor, options: dict) -> Any:
     """What stands for the guider's ``own`` guidance at this step, or None."""
     for guidance in reversed(guidances_of(guider.model_patcher)):
-        factor = guidance.range.at(guider.inner_model, {"sigmas": timestep})
+        factor = guidance.when.at(guider.inner_model, {"sigmas": timestep})
         if not factor:
             continue
         if guidance.is_number:
             return guidance.value.number * factor
-        frames, total = frames_of_rows(options, x.shape[0])
-        value, share = (_tensor(s, frames, total, x) for s in (guidance.value, guidance.mask))
+        frames = call_frames(options, x.shape[0], conditionings=1)
+        value, share = (_tensor(s, frames, x) for s in (guidance.value, guidance.mask))
         scale = value * factor if guidance.mask.constant else own + share * (value * factor - own)
         return scale.as_subclass(FrameScale)
     return None
 
 
-def _tensor(strength: Strength, frames: tuple[int, ...], total: int, x: Tensor) -> Tensor:
+def _tensor(strength: Strength, frames: CallFrames, x: Tensor) -> Tensor:
     """(1 or F, 1, 1 or H, 1 or W) values of a strength."""
     height, width = x.shape[-2:]
-    value = strength.at(frames, total, height, width, x)
+    value = strength.at(frames.numbers, frames.total, height, width, x)
     if not isinstance(value, Tensor):
         return x.new_full((1, 1, 1, 1), value)
     return value.view(-1, 1, height, width) if value.shape[1] > 1 else value.view(-1, 1, 1, 1)

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from ...temporal.prompts.blending import BLENDS, same_length
 from ...temporal.prompts.schedule import PromptSchedule, PromptShare
+from ..call import keys
+from ..call.wrappers import bound, put_on
 
 log = logging.getLogger("zoetrope")
-
-KEY = "zoetrope_prompt_frames"  # option of a conditioning: frames of its schedule; key of the wrapper
 
 Conditioning = list[list[Any]]  # [prompt tensor, options] pairs, as core's CONDITIONING
 
@@ -72,7 +72,10 @@ def _per_frame(entries: Mapping[str, Sequence[Any]], shares: list[PromptShare], 
         name: _option(name, {prompt: entry[1].get(name) for prompt, entry in entries.items()}, shares, interpolation)
         for name in names
     }
-    return [_rows(dict(zip(entries, prompts, strict=True)), shares, interpolation), {**options, KEY: len(shares)}]
+    return [
+        _rows(dict(zip(entries, prompts, strict=True)), shares, interpolation),
+        {**options, keys.SCHEDULE_FRAMES: len(shares)},
+    ]
 
 
 def _option(name: str, values: Mapping[str, Any], shares: list[PromptShare], interpolation: str) -> Any:
@@ -115,27 +118,28 @@ def frames_of(latent: Mapping[str, Any]) -> int:
     return shape[0]
 
 
-def install(model: ModelPatcher) -> None:
+def check_schedules(model: ModelPatcher) -> None:
     """Let runs of ``model`` check that prompt schedules have as many frames as the clip, once however often called."""
-    model.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, KEY)
-    model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _check_frames)
+    put_on(model, keys.PROMPTS, {WrappersMP.OUTER_SAMPLE: _check_frames})
 
 
-def _check_frames(executor, noise: Tensor, *args, **kwargs):
+def _check_frames(executor, *args, **kwargs):
     """OUTER_SAMPLE wrapper: core would start again with the first prompt where a schedule is too short.
 
     Raises:
         ValueError: the clip is longer than a schedule of prompts.
     """
     handler = executor.class_obj.model_options.get("context_handler")
-    if getattr(handler, "goes_on", False):  # a later part of a clip, checked when it began
-        return executor(noise, *args, **kwargs)
-    frames = getattr(handler, "total_frames", noise.shape[0])
-    lengths = {entry.get(KEY, frames) for entries in executor.class_obj.conds.values() for entry in entries}
+    if getattr(handler, "continues", False):  # a later part of a clip, checked when it began
+        return executor(*args, **kwargs)
+    frames = getattr(handler, "total_frames", bound(executor, args, kwargs).arguments["noise"].shape[0])
+    lengths = {
+        entry.get(keys.SCHEDULE_FRAMES, frames) for entries in executor.class_obj.conds.values() for entry in entries
+    }
     for scheduled in sorted(lengths - {frames}):
         told = f"A prompt schedule was made for {scheduled} frames, but the clip has {frames}"
         cure = f"set frames of Prompt Schedule to {frames}, or connect the latent to it"
         if scheduled < frames:
             raise ValueError(f"{told}; {cure}.")
         log.warning("%s, so its prompts after frame %d are not reached; %s.", told, frames - 1, cure)
-    return executor(noise, *args, **kwargs)
+    return executor(*args, **kwargs)

@@ -5,12 +5,11 @@ Shapes: N = frames of the clip, C = latent channels, H, W = latent size.
 
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
-from torch import Tensor
 
 from ...temporal.noise import NoiseSettings, clip_noise
-from ..call.clip_part import NumberedFrames
-
-KEY = "zoetrope_noise"
+from ..call import keys
+from ..call.clip_part import ClipPartHandler
+from ..call.wrappers import bound, put_on, require_image_latents
 
 
 def apply_noise(model: ModelPatcher, settings: NoiseSettings) -> ModelPatcher:
@@ -21,44 +20,21 @@ def apply_noise(model: ModelPatcher, settings: NoiseSettings) -> ModelPatcher:
     """
     settings.validate()
     model = model.clone()
-    model.set_attachments(KEY, settings)
-    model.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, KEY)
-    model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _start_run)
+    model.set_attachments(keys.CLIP_NOISE, settings)
+    put_on(model, keys.CLIP_NOISE, {WrappersMP.OUTER_SAMPLE: _start_run})
     return model
 
 
-def _start_run(
-    executor,
-    noise: Tensor,
-    latent_image,
-    sampler,
-    sigmas,
-    denoise_mask=None,
-    callback=None,
-    disable_pbar=False,
-    seed=None,
-    **kwargs,
-):
-    """OUTER_SAMPLE wrapper: here noise has variance 1, is on the CPU and its seed is known.
+def _start_run(executor, *args, **kwargs):
+    """OUTER_SAMPLE wrapper: here noise (N, C, H, W) has variance 1, is on the CPU and its seed is known.
 
     A run that adds no noise of its own (the second of two samplers) passes zeros and keeps them. So does one that
     samples a part of a clip, whose noise is that of the whole clip's frame numbers.
     """
-    check_image_latents("Clip Noise", noise)
-    guider = executor.class_obj
-    if noise.any() and not isinstance(guider.model_options.get("context_handler"), NumberedFrames):
-        noise = clip_noise(guider.model_patcher.get_attachment(KEY), noise, seed or 0)
-    return executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, seed, **kwargs)
-
-
-def check_image_latents(node: str, noise: Tensor) -> None:
-    """Refuse latents whose frames are not on the batch axis.
-
-    Raises:
-        ValueError: not (N, C, H, W).
-    """
-    if noise.ndim != 4:
-        raise ValueError(
-            f"{node} needs image latents with four axes, frames first, but this model samples a latent of shape "
-            f"{tuple(noise.shape)}; remove the node from the MODEL of a video model."
-        )
+    call, guider = bound(executor, args, kwargs), executor.class_obj
+    noise = call.arguments["noise"]
+    require_image_latents("Clip Noise", noise, "remove the node from the MODEL of a video model")
+    if noise.any() and not isinstance(guider.model_options.get("context_handler"), ClipPartHandler):
+        settings, seed = guider.model_patcher.get_attachment(keys.CLIP_NOISE), call.arguments.get("seed")
+        call.arguments["noise"] = clip_noise(settings, noise, seed or 0)
+    return executor(*call.args, **call.kwargs)

@@ -17,18 +17,17 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ...temporal.windows.blending import blend_shares
-from ...temporal.windows.schedules import WindowSettings, windows_for_step
+from ...temporal.windows.schedules import windows_for_step
+from ...temporal.windows.settings import WindowSettings
 from ...temporal.windows.stages import WindowStage, acting_stages, with_stage
-from ..call.announce import announcement
+from ..call import keys
 from ..call.conditioning_rows import conds_of_window, rows_of_window
-from ..call.steps import sampling_step
-from ..control import apply as control
+from ..call.frames import published_frames
+from ..call.sampling_range import sampling_step
+from ..call.wrappers import bound, put_on, require_image_latents
 from ..motion import memory
-from ..progress import live_preview
+from ..motion.clip_run import prepare_clip_runs
 from ..progress.window_progress import WindowProgress
-from ..prompts import prompt_schedule as prompts
-
-KEY = "zoetrope_windows"
 
 Piece = tuple[list[int], list[float]]  # frames of a window and their shares of the blend
 
@@ -49,35 +48,30 @@ def apply_windows(
     Raises:
         ValueError: the settings contradict each other.
     """
-    stage = WindowStage(settings, windows_per_batch, start, end)
+    stage = WindowStage(settings=settings, windows_per_batch=windows_per_batch, start=start, end=end)
     stage.validate()
     model = model.clone()
     options: dict[str, Any] = model.model_options
     earlier = options.get("context_handler")
     stages = earlier.stages if isinstance(earlier, WindowHandler) else ()
     options["context_handler"] = WindowHandler(with_stage(stages, stage))
-    model.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, KEY)
-    model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _check_latent)
-    memory.install(model)
-    control.install(model)
-    prompts.install(model)
-    live_preview.install(model)
+    put_on(model, keys.CONTEXT_WINDOWS, {WrappersMP.OUTER_SAMPLE: _check_latent})
+    prepare_clip_runs(model)
     return model
 
 
-def _check_latent(executor, noise: Tensor, *args, **kwargs):
+def _check_latent(executor, *args, **kwargs):
     """OUTER_SAMPLE wrapper: refuse latents whose frames are not on the batch axis, before anything is loaded.
 
     Raises:
         ValueError: the latent is a video model's.
     """
-    handler = executor.class_obj.model_options.get("context_handler")
-    if isinstance(handler, WindowHandler) and noise.ndim != 4:
-        raise ValueError(
-            f"Zoetrope's context windows need image latents with four axes, frames first, but this model samples "
-            f"a latent of shape {tuple(noise.shape)}; for video models use ComfyUI's own Context Windows node."
+    if isinstance(executor.class_obj.model_options.get("context_handler"), WindowHandler):
+        noise = bound(executor, args, kwargs).arguments["noise"]
+        require_image_latents(
+            "Zoetrope's Context Windows", noise, "for video models use ComfyUI's own Context Windows node"
         )
-    return executor(noise, *args, **kwargs)
+    return executor(*args, **kwargs)
 
 
 class WindowHandler(ContextHandlerABC):
@@ -152,7 +146,7 @@ class WindowHandler(ContextHandlerABC):
             throw_exception_if_processing_interrupted()
             progress.start_window(done)
             frames = [frame for window, _ in batch for frame in window]
-            with _announced(options, frames, len(batch), stage.settings.length, total):
+            with _published(options, frames, len(batch), stage.settings.length, total):
                 sigmas = rows_of_window(timestep, frames, total, repeats=False)
                 parts = [self.get_resized_cond(cond, x_in, options["context_window"]) for cond in conds]
                 results = calc_cond_batch(model, parts, x_in[frames], sigmas, model_options)
@@ -195,9 +189,9 @@ def _add(blended: list[Tensor], batch: list[Piece], results: list[Tensor]) -> No
 
 
 @contextmanager
-def _announced(options: dict[str, Any], frames: list[int], windows: int, length: int, total: int) -> Iterator[None]:
-    """Publish the frames of a call, see ``announcement``, then put back what was there."""
-    ours = announcement(frames, total, length, windows)
+def _published(options: dict[str, Any], frames: list[int], windows: int, length: int, total: int) -> Iterator[None]:
+    """Publish the frames of a call, see ``published_frames``, then put back what was there."""
+    ours = published_frames(frames, total, length, windows)
     before = {key: options[key] for key in ours if key in options}
     options.update(ours)
     try:

@@ -16,26 +16,19 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ...temporal.fifo import Fifo, FifoSettings, Predict
-from ..call.clip_part import numbered
-from ..motion.settings import MotionSettings, settings_of
+from ..call import keys
+from ..call.clip_part import part_options
+from ..motion.checks import active_settings, check_together, warn_without_effect, warn_without_motion
+from ..motion.settings import MotionSettings
 from ..video.frame_source import FrameSource
-from . import clip_noise as noise
-from . import free_init
-from .latent_stream import (
-    FrameProgress,
-    check_image_vae,
-    check_together,
-    streamed,
-    warn_without_effect,
-    warn_without_motion,
-)
-from .sampler_inputs import Guided
+from .latent_stream import FrameProgress, check_image_vae, streamed
+from .sampler_inputs import SamplerInputs
 
 log = logging.getLogger("zoetrope")
 
 
 def endless_frames(
-    guided: Guided,
+    inputs: SamplerInputs,
     settings: FifoSettings,
     scheduler: str,
     size: tuple[int, int],
@@ -45,7 +38,7 @@ def endless_frames(
     """A clip of any length whose frames are sampled while they are asked for.
 
     Args:
-        guided: model and conditioning.
+        inputs: model and conditioning.
         settings: of the queue.
         scheduler: core's name of a noise schedule.
         size: (width, height) in pixels; a start clip's own size wins.
@@ -56,12 +49,12 @@ def endless_frames(
         ValueError: something does not fit; nothing has been sampled.
     """
     settings.validate()
-    check_together(guided.model, settings.window)
-    check_image_vae(vae, guided.model)
-    sigmas = guided.sigmas(scheduler, settings.levels)
-    start = None if start_clip is None else _start(start_clip["samples"], settings.window, guided.model)
-    advise(guided.model, settings)
-    return streamed(settings.frames, _finished(guided, settings, sigmas, size, start, settings.window), vae)
+    check_together(inputs.model, settings.window)
+    check_image_vae(vae, inputs.model)
+    sigmas = inputs.sigmas(scheduler, settings.levels)
+    start = None if start_clip is None else _start(start_clip["samples"], settings.window, inputs.model)
+    advise_fifo(inputs.model, settings)
+    return streamed(settings.frames, _finished(inputs, settings, sigmas, size, start, settings.window), vae)
 
 
 def _start(latents: Tensor, window: int, model: ModelPatcher) -> Tensor:
@@ -78,10 +71,15 @@ def _start(latents: Tensor, window: int, model: ModelPatcher) -> Tensor:
 
 
 def _finished(
-    guided: Guided, settings: FifoSettings, sigmas: Tensor, size: tuple[int, int], start: Tensor | None, piece: int
+    inputs: SamplerInputs,
+    settings: FifoSettings,
+    sigmas: Tensor,
+    size: tuple[int, int],
+    start: Tensor | None,
+    piece: int,
 ) -> Iterator[Tensor]:
     """Yield finished latents, ``piece`` frames at a time; they do not depend on how many."""
-    guider = guided.guider()
+    guider = inputs.guider()
     model = guider.model_patcher
     channels, ratio = model.model.latent_format.latent_channels, model.model.latent_format.spacial_downscale_ratio
     empty = torch.zeros((settings.window, channels, size[1] // ratio, size[0] // ratio)) if start is None else start
@@ -90,7 +88,7 @@ def _finished(
     options = guider.model_options
     for first in range(0, settings.frames, piece):
         window = settings.inside(range(first, first + settings.window))
-        guider.model_options = numbered(options, window, settings.frames)
+        guider.model_options = part_options(options, window, settings.frames)
         sampler.count = min(piece, settings.frames - first)
         latents = guider.sample(
             torch.zeros_like(empty),
@@ -154,7 +152,7 @@ class FifoSampler(comfy.samplers.Sampler):
     def _predict(self, model_wrap, extra_args: dict, x: Tensor, levels: Tensor, frames: list[int]) -> Tensor:
         """The clean latents that the model expects, (F, C, h, w); see ``temporal.fifo.Predict``."""
         model_management.throw_exception_if_processing_interrupted()
-        options = numbered(extra_args["model_options"], frames, self.settings.frames)
+        options = part_options(extra_args["model_options"], frames, self.settings.frames)
         denoised = model_wrap(x, levels, model_options=options, seed=extra_args.get("seed"))
         self.shown = denoised if self.shown is None else self.shown
         return denoised
@@ -171,12 +169,12 @@ class FifoSampler(comfy.samplers.Sampler):
         return fifo.first_clip(step, like)
 
 
-def advise(model: ModelPatcher, settings: FifoSettings) -> None:
+def advise_fifo(model: ModelPatcher, settings: FifoSettings) -> None:
     """Lines in the log about what was made for something else."""
     warn_without_motion(model)
-    warn_without_effect(model, {noise.KEY: "Clip Noise", free_init.KEY: "FreeInit"})
-    for motion in settings_of(model):
-        if not motion.effect.off and (line := _unsuited(motion, settings)):
+    warn_without_effect(model, {keys.CLIP_NOISE: "Clip Noise", keys.FREE_INIT: "FreeInit"})
+    for motion in active_settings(model):
+        if line := _unsuited(motion, settings):
             log.warning("Motion model '%s': %s", motion.name, line)
 
 

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from ...temporal.free_init import FreeInitSettings, low_pass, mix_frequencies
 from ...temporal.noise import derived_seed, draw_like
-from .clip_noise import check_image_latents
-
-KEY = "zoetrope_free_init"
+from ..call import keys
+from ..call.wrappers import bound, put_on, require_image_latents
 
 
 def apply_free_init(model: ModelPatcher, settings: FreeInitSettings) -> ModelPatcher:
@@ -27,21 +26,23 @@ def apply_free_init(model: ModelPatcher, settings: FreeInitSettings) -> ModelPat
     """
     settings.validate()
     model = model.clone()
-    model.set_attachments(KEY, settings)
-    model.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, KEY)
-    model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _start_run)
+    model.set_attachments(keys.FREE_INIT, settings)
+    put_on(model, keys.FREE_INIT, {WrappersMP.OUTER_SAMPLE: _start_run})
     return model
 
 
-def _start_run(executor, noise: Tensor, latent_image: Tensor, sampler: Sampler, *args, **kwargs):
+def _start_run(executor, *args, **kwargs):
     """OUTER_SAMPLE wrapper.
 
     The sampler is what every wrapper of every node ends at, so what they do to the noise is done once, before the
     first iteration, in whatever order the nodes stand.
     """
-    check_image_latents("FreeInit", noise)
-    settings = executor.class_obj.model_patcher.get_attachment(KEY)
-    return executor(noise, latent_image, FreeInitSampler(sampler, settings), *args, **kwargs)
+    call = bound(executor, args, kwargs)
+    noise = call.arguments["noise"]
+    require_image_latents("FreeInit", noise, "remove the node from the MODEL of a video model")
+    settings = executor.class_obj.model_patcher.get_attachment(keys.FREE_INIT)
+    call.arguments["sampler"] = FreeInitSampler(call.arguments["sampler"], settings)
+    return executor(*call.args, **call.kwargs)
 
 
 class FreeInitSampler(Sampler):

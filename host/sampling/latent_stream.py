@@ -3,8 +3,7 @@
 Shapes: F = frames, C = latent channels, h, w = latent size, H, W = size in pixels.
 """
 
-import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import comfy.utils
@@ -13,11 +12,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..motion.settings import settings_of
-from ..motion.view_windows import frames_in_view
 from ..video.frame_source import FrameSource, frame_source
-
-log = logging.getLogger("zoetrope")
 
 
 class LatentStream:
@@ -92,29 +87,3 @@ def check_image_vae(vae: Any, model: ModelPatcher) -> None:
         )
     if model.model.latent_format.latent_dimensions != 2:
         raise ValueError("This MODEL samples videos, not batches of frames: connect an image model such as SD1.5.")
-
-
-def check_together(model: ModelPatcher, window: int) -> None:
-    """Raise a ValueError in words when a motion model has positions for fewer frames than attend to each other."""
-    together = frames_in_view(model, window)
-    name = "window" if together == window else "view_length of View Windows"
-    for settings in settings_of(model):
-        limit = settings.spec.max_frames
-        if not settings.effect.off and together > limit:
-            raise ValueError(
-                f"Motion model '{settings.name}' has positions for {limit} frames, but {name} is {together}: set it to "
-                f"at most {limit}."
-            )
-
-
-def warn_without_motion(model: ModelPatcher) -> None:
-    """One line in the log for a MODEL that will make pictures instead of a clip."""
-    if all(settings.effect.off for settings in settings_of(model)):
-        log.warning("This MODEL has no motion model, so its frames will not move together: use Apply Motion Model.")
-
-
-def warn_without_effect(model: ModelPatcher, nodes: Mapping[str, str]) -> None:
-    """One line in the log for each node on the MODEL, by its attachment, that does nothing to a clip sampled in parts."""
-    for key, node in nodes.items():
-        if model.get_attachment(key) is not None:
-            log.warning("%s on this MODEL does nothing here, since each frame's noise is that of its number.", node)

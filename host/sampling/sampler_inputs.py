@@ -1,4 +1,4 @@
-"""What core's KSampler takes to follow a prompt, for our nodes that sample by themselves."""
+"""The inputs of core's KSampler that say what a clip shows, for our nodes that sample by themselves."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,13 +7,13 @@ import comfy.samplers
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..control import apply as control
-from ..prompts import prompt_schedule as prompts
+from ..control.run import follow_frames
+from ..prompts.prompt_schedule import check_schedules
 
 
-@dataclass(frozen=True)
-class Guided:
-    """What the picture follows: a model and its conditioning, as inputs of core's KSampler."""
+@dataclass(frozen=True, kw_only=True)
+class SamplerInputs:
+    """A model, its conditioning and the guidance (CFG), as inputs of core's KSampler."""
 
     model: ModelPatcher
     positive: list[list[Any]]
@@ -23,8 +23,8 @@ class Guided:
     def guider(self) -> comfy.samplers.CFGGuider:
         """Core's guider on a clone of the model; plain ControlNets follow the frames, prompt schedules are checked."""
         model = self.model.clone()
-        control.install(model)
-        prompts.install(model)
+        follow_frames(model)
+        check_schedules(model)
         guider = comfy.samplers.CFGGuider(model)
         guider.set_conds(self.positive, self.negative)
         guider.set_cfg(self.cfg)

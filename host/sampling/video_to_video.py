@@ -17,23 +17,17 @@ from torch import Tensor
 
 from ...temporal.noise import derived_seed, frame_noise
 from ...temporal.segments import Segment, check_segments, segments
-from ...video.frame_size import Pixels
-from ..call.clip_part import numbered
+from ...video.frame_size import PixelArray
+from ..call import keys
+from ..call.clip_part import part_options
+from ..motion.checks import check_together, warn_without_effect, warn_without_motion
 from ..video.frame_source import FrameSource
-from ..video.video_input import Footage
-from . import clip_noise as noise
-from .latent_stream import (
-    FrameProgress,
-    check_image_vae,
-    check_together,
-    streamed,
-    warn_without_effect,
-    warn_without_motion,
-)
-from .sampler_inputs import Guided
+from ..video.video_input import VideoInput
+from .latent_stream import FrameProgress, check_image_vae, streamed
+from .sampler_inputs import SamplerInputs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SegmentSettings:
     """The widgets of Sample Video To Video; see the node for their meaning."""
 
@@ -49,12 +43,12 @@ class SegmentSettings:
     fit: str = "crop"
 
 
-def video_frames(guided: Guided, footage: Footage, settings: SegmentSettings, vae: Any) -> FrameSource:
+def sampled_video(inputs: SamplerInputs, video: VideoInput, settings: SegmentSettings, vae: Any) -> FrameSource:
     """A video sampled anew, whose frames are made while they are asked for.
 
     Args:
-        guided: model and conditioning.
-        footage: the video.
+        inputs: model and conditioning.
+        video: the video.
         settings: the widgets.
         vae: encodes and decodes the frames.
 
@@ -62,22 +56,22 @@ def video_frames(guided: Guided, footage: Footage, settings: SegmentSettings, va
         ValueError: something does not fit; nothing has been sampled.
     """
     check_segments(settings.window, settings.overlap)
-    check_together(guided.model, settings.window)
-    check_image_vae(vae, guided.model)
-    total = footage.count
-    size = footage.size(settings.width, settings.height)
-    warn_without_motion(guided.model)
-    warn_without_effect(guided.model, {noise.KEY: "Clip Noise"})
-    return streamed(total, _sampled(guided, footage, settings, vae, total, size), vae)
+    check_together(inputs.model, settings.window)
+    check_image_vae(vae, inputs.model)
+    total = video.count
+    size = video.size(settings.width, settings.height)
+    warn_without_motion(inputs.model)
+    warn_without_effect(inputs.model, {keys.CLIP_NOISE: "Clip Noise"})
+    return streamed(total, _sampled(inputs, video, settings, vae, total, size), vae)
 
 
 def _sampled(
-    guided: Guided, footage: Footage, settings: SegmentSettings, vae: Any, total: int, size: tuple[int, int]
+    inputs: SamplerInputs, video: VideoInput, settings: SegmentSettings, vae: Any, total: int, size: tuple[int, int]
 ) -> Iterator[Tensor]:
     """Yield the new latents of each segment."""
-    run = _Run(guided, settings, total)
+    run = _Run(inputs, settings, total)
     before = torch.empty(0)
-    with closing(footage.pictures(size, settings.fit)) as frames:
+    with closing(video.frames(size, settings.fit)) as frames:
         for segment in segments(total, settings.window, settings.overlap):
             new = vae.encode(_floats(list(islice(frames, segment.frames - segment.held))))
             held = before[len(before) - segment.held :]
@@ -85,7 +79,7 @@ def _sampled(
             yield before[segment.held :]
 
 
-def _floats(pictures: list[Pixels]) -> Tensor:
+def _floats(pictures: list[PixelArray]) -> Tensor:
     """(F, H, W, 3) floats 0-1; alpha is dropped."""
     stacked = np.stack(pictures)[..., :3]
     return torch.from_numpy(np.divide(stacked, np.float32(np.iinfo(stacked.dtype).max)))
@@ -94,9 +88,9 @@ def _floats(pictures: list[Pixels]) -> Tensor:
 class _Run:
     """Samples one segment after the other."""
 
-    def __init__(self, guided: Guided, settings: SegmentSettings, total: int):
+    def __init__(self, inputs: SamplerInputs, settings: SegmentSettings, total: int):
         self.settings, self.total = settings, total
-        self.guider = guided.guider()
+        self.guider = inputs.guider()
         model = self.guider.model_patcher
         self.sampler = comfy.samplers.sampler_object(settings.sampler_name)
         self.sigmas = comfy.samplers.KSampler(
@@ -117,7 +111,7 @@ class _Run:
         Returns:
             (F, C, h, w); held frames are as they were.
         """
-        self.guider.model_options = numbered(self.options, segment.numbers, self.total)
+        self.guider.model_options = part_options(self.options, segment.numbers, self.total)
         done, new = segment.start + segment.held, segment.frames - segment.held
         mask = torch.ones((segment.frames, 1, *latents.shape[-2:]))
         mask[: segment.held] = 0

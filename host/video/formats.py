@@ -8,8 +8,8 @@ from pathlib import Path
 import folder_paths
 
 from ...video.ffmpeg import VideoError, find_ffmpeg
-from ...video.formats.available import Catalogue, catalogue
-from ...video.formats.encoder_probe import opened
+from ...video.formats.available import AvailableFormats, keep_writable
+from ...video.formats.encoder_probe import probe_encoders
 from ...video.formats.table import FORMATS
 from ...video.formats.user_formats import read_formats
 from ...video.formats.video_format import VideoFormat
@@ -29,7 +29,7 @@ def register_folder() -> None:
         log.warning(sentence)
 
 
-def offered() -> Catalogue:
+def available_formats() -> AvailableFormats:
     """The formats that can be written here, and why others cannot.
 
     Without any ffmpeg all formats that need no GPU are offered, and writing says how to get one.
@@ -38,34 +38,25 @@ def offered() -> Catalogue:
     names = [encoder.name for row in rows for encoder in row.encoders]
     try:
         program = find_ffmpeg()
-        found = _opened(program, os.stat(program).st_mtime_ns, tuple(dict.fromkeys(names)))
+        opened = _opened(program, os.stat(program).st_mtime_ns, tuple(dict.fromkeys(names)))
     except VideoError:
-        found = {name: "there is no ffmpeg" if "_nvenc" in name else "" for name in names}
-    return catalogue(rows, found)
+        opened = {name: "there is no ffmpeg" if "_nvenc" in name else "" for name in names}
+    return keep_writable(rows, opened)
 
 
-def choices() -> list[str]:
+def format_names() -> list[str]:
     """Names for a format widget."""
-    return list(offered().rows)
-
-
-def find(name: str) -> VideoFormat:
-    """The row of a name.
-
-    Raises:
-        ValueError: there is none, or its encoder does not open here; the sentence names the alternative.
-    """
-    return offered().find(name)
+    return list(available_formats().rows)
 
 
 @lru_cache(maxsize=4)
 def _opened(program: str, _changed: int, names: tuple[str, ...]) -> dict[str, str]:
-    """What a program opens, asked once for each version of the program: the frontend asks for the choices often.
+    """What a program opens, asked once for each version of the program: the frontend asks for the formats often.
 
     This is a fact of the machine, not of a run, so it may be kept. A GPU encoder that is taken at the first question stays
     missing until ComfyUI is started again.
     """
-    return opened(names, program)
+    return probe_encoders(names, program)
 
 
 def _user_formats() -> tuple[list[VideoFormat], list[str]]:

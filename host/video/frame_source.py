@@ -41,18 +41,16 @@ def frame_source(images: torch.Tensor | None, samples: Mapping[str, Any] | None,
     """
     if (images is None) == (samples is None):
         found = "Both images and samples are" if images is not None else "Neither images nor samples is"
-        raise ValueError(f"{found} connected to Combine Video: connect exactly one of them.")
+        raise ValueError(f"{found} connected: connect exactly one of them.")
     if samples is not None:
         if vae is None:
-            raise ValueError(
-                "Combine Video got samples but no vae to decode them: connect the checkpoint's VAE to vae."
-            )
+            raise ValueError("There are samples but no vae to decode them: connect the checkpoint's VAE to vae.")
         source = _latent_source(samples["samples"], vae)
     else:
         assert images is not None
         source = _image_source(images)
     if source.frames == 0:
-        raise ValueError("Combine Video got 0 frames: connect at least one frame.")
+        raise ValueError("There are 0 frames to write: connect at least one.")
     return source
 
 

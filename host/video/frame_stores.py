@@ -3,35 +3,41 @@
 Shapes: F = frames, H, W = size in pixels, C = channels (3 RGB, 4 RGB and alpha), c, h, w = of latents.
 """
 
+from collections.abc import Generator
+from contextlib import closing
+from itertools import islice
 from typing import Any, Protocol
 
+import comfy.utils
 import cv2
 import numpy as np
 import torch
 from comfy import model_management
 from torch import Tensor
 
-from ...video.frame_size import Pixels
+from ...video.frame_size import PixelArray
+from .load_preview import LoadPreview
 
 NO_MASK = 64  # pixels; what core's Load Image gives for pictures without alpha
 FLOAT = 4  # bytes
+CHUNK_FRAMES = 8  # frames between looks at progress and interrupt, and frames that the VAE gets at a time
 
 
 class Store(Protocol):
     """Takes frames in order."""
 
-    def put(self, pictures: list[Pixels]) -> None:
-        """Append (H, W, C) pictures."""
+    def put(self, frames: list[PixelArray]) -> None:
+        """Append (H, W, C) frames."""
         ...
 
 
-def require_memory(frames: int, frame_bytes: int, sound_bytes: int, size: tuple[int, int], cures: str) -> None:
+def require_memory(frames: int, frame_bytes: int, audio_bytes: int, size: tuple[int, int], cures: str) -> None:
     """Refuse what would not fit, before anything is decoded.
 
     Args:
         frames: how many.
         frame_bytes: of one frame in the result.
-        sound_bytes: of the whole sound.
+        audio_bytes: of the whole sound.
         size: (width, height), for the sentence.
         cures: what helps beside fewer frames.
 
@@ -39,7 +45,7 @@ def require_memory(frames: int, frame_bytes: int, sound_bytes: int, size: tuple[
         ValueError: it does not fit into the memory that is free.
     """
     free: Any = model_management.get_free_memory(torch.device("cpu"))
-    needed = frames * frame_bytes + sound_bytes
+    needed = frames * frame_bytes + audio_bytes
     if needed <= free:
         return
     fitting = int(free * frames // needed)
@@ -74,17 +80,17 @@ class Images:
         """Bytes of a frame."""
         return FLOAT * (size[0] * size[1] * (4 if alpha else 3) + (0 if alpha else NO_MASK * NO_MASK))
 
-    def put(self, pictures: list[Pixels]) -> None:
+    def put(self, frames: list[PixelArray]) -> None:
         """See Store."""
-        for picture in pictures:
-            most = np.float32(np.iinfo(picture.dtype).max)
-            np.divide(picture[..., :3], most, out=self.images[self._count].numpy())
-            if picture.shape[2] == 4 and self._mask is None:
+        for frame in frames:
+            most = np.float32(np.iinfo(frame.dtype).max)
+            np.divide(frame[..., :3], most, out=self.images[self._count].numpy())
+            if frame.shape[2] == 4 and self._mask is None:
                 self._mask = self._masks()
-            if picture.shape[2] == 4 and self._mask is not None:
-                place = self._mask[self._count].numpy()
-                np.divide(picture[..., 3], most, out=place)
-                np.subtract(np.float32(1), place, out=place)
+            if frame.shape[2] == 4 and self._mask is not None:
+                row = self._mask[self._count].numpy()
+                np.divide(frame[..., 3], most, out=row)
+                np.subtract(np.float32(1), row, out=row)
             self._count += 1
 
     def result(self) -> tuple[Tensor, Tensor]:
@@ -125,18 +131,18 @@ class Latents:
         mask = area if self.alpha else NO_MASK * NO_MASK
         return FLOAT * (area * getattr(self.vae, "latent_channels", 4) + mask)
 
-    def put(self, pictures: list[Pixels]) -> None:
+    def put(self, frames: list[PixelArray]) -> None:
         """See Store."""
-        stacked = np.stack(pictures)
+        stacked = np.stack(frames)
         floats = torch.from_numpy(np.divide(stacked, np.float32(np.iinfo(stacked.dtype).max)))
         new = self.vae.encode(floats[..., :3])
         latents, mask = self._tensors(new)
-        place = slice(self._count, self._count + len(new))
-        latents[place] = new
+        rows = slice(self._count, self._count + len(new))
+        latents[rows] = new
         if self.alpha:
-            size = new.shape[:-3:-1]
+            size = (new.shape[-1], new.shape[-2])
             shrunk = [cv2.resize(1 - alpha, size, interpolation=cv2.INTER_AREA) for alpha in floats[..., 3].numpy()]
-            mask[place] = torch.from_numpy(np.stack(shrunk))
+            mask[rows] = torch.from_numpy(np.stack(shrunk))
         self._count += len(new)
 
     def _tensors(self, new: Tensor) -> tuple[Tensor, Tensor]:
@@ -150,3 +156,15 @@ class Latents:
         """LATENT (F, c, h, w) and MASK (F, h, w), or (F, 64, 64) zeros where nothing is transparent."""
         assert self._latents is not None and self._mask is not None
         return {"samples": self._latents}, self._mask.to(model_management.intermediate_device())
+
+
+def fill(store: Store, frames: Generator[PixelArray, None, None], count: int, preview: LoadPreview) -> None:
+    """Move all frames to their store, and show them."""
+    progress = comfy.utils.ProgressBar(count)
+    with closing(frames), preview:
+        while chunk := list(islice(frames, CHUNK_FRAMES)):
+            model_management.throw_exception_if_processing_interrupted()
+            store.put(chunk)
+            for frame in chunk:
+                preview.write(frame)
+            progress.update(len(chunk))

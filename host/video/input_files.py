@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import folder_paths
 
-from ...video.decode.image_files import is_picture
+from ...video.decode.image_files import is_image
 
 ANIMATIONS = (".gif", ".webp", ".apng", ".mkv")  # beside what the host takes for video; not every system knows .mkv
 DEEPEST = 2  # levels of folders
@@ -36,7 +36,7 @@ def folder_names() -> list[str]:
         name = os.path.relpath(folder, root).replace(os.sep, "/")
         depth = 0 if name == "." else name.count("/") + 1
         folders[:] = sorted(f for f in folders if not f.startswith(".")) if depth < DEEPEST else []
-        if depth and any(map(is_picture, files)):
+        if depth and any(map(is_image, files)):
             found.append(name)
     return sorted(found)
 

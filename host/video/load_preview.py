@@ -1,33 +1,32 @@
-"""The frames that a loading node used, as a small film in the node.
+"""The frames that a loading node used, as a small video in the node.
 
 Shapes: H, W = size in pixels, C = channels (3 RGB, 4 RGB and alpha).
 """
 
 import logging
-import os
 from contextlib import ExitStack
 from fractions import Fraction
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import cv2
-import folder_paths
 import numpy as np
 from comfy import model_management
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-from ...video.audio_track import Sound
+from ...video.audio_track import AudioTrack
 from ...video.encode.encoder import VideoEncoder
+from ...video.encode.job import encode_job
 from ...video.ffmpeg import VideoError
-from ...video.file_names import reserve
 from ...video.formats.table import PREVIEW
-from ...video.frame_size import Pixels, preview_size
+from ...video.frame_size import PixelArray, preview_size
+from .output_files import OutputFile, claimed_preview, shown, temporary_folder
 
 log = logging.getLogger("zoetrope")
 
 QUALITY = 23
+STEM = "zoetrope_loaded"
 
 
 class LoadPreview:
@@ -37,30 +36,30 @@ class LoadPreview:
     """
 
     def __init__(
-        self, size: tuple[int, int], frame_rate: Fraction, sound: tuple[NDArray[np.float32], int] | None = None
+        self, size: tuple[int, int], frame_rate: Fraction, audio: tuple[NDArray[np.float32], int] | None = None
     ):
-        """Describe the film.
+        """Describe the video.
 
         Args:
             size: (width, height) of the frames.
             frame_rate: frames a second.
-            sound: ((channels, samples), samples a second), as long as the film.
+            audio: ((channels, samples), samples a second), as long as the video.
         """
         self._size = preview_size(size)
-        self._rate, self._sound = frame_rate, None if sound is None else Sound(sound[0].T, sound[1])
+        self._rate, self._audio = frame_rate, None if audio is None else AudioTrack(audio[0].T, audio[1])
         self._encoder: VideoEncoder | None = None
-        self._name: str | None = None
+        self._file: OutputFile | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
             try:
-                self._encoder = undo.enter_context(self._started())
+                self._start(undo)
             except (VideoError, ValueError, OSError) as error:
                 log.warning("No preview of the loaded frames: %s", error)
             self._undo = undo.pop_all()
         return self
 
-    def write(self, picture: Pixels) -> None:
+    def write(self, picture: PixelArray) -> None:
         """Show a frame of (H, W, C), 8 or 16 bits."""
         if self._encoder is None:
             return
@@ -84,23 +83,21 @@ class LoadPreview:
 
     def ui(self) -> dict[str, list[Any]]:
         """What the frontend gets; empty without a preview."""
-        if self._encoder is None:
-            return {}
-        return {"images": [{"filename": self._encoder.path.name, "subfolder": "", "type": "temp"}], "animated": [True]}
+        return {} if self._encoder is None or self._file is None else shown(self._file)
 
-    def _started(self) -> VideoEncoder:
-        folder = folder_paths.get_temp_directory()
-        os.makedirs(folder, exist_ok=True)
-        return VideoEncoder(
-            reserve(Path(folder), "zoetrope_loaded", 1, PREVIEW.extension),
+    def _start(self, undo: ExitStack) -> None:
+        file = undo.enter_context(claimed_preview(STEM, self._size))
+        job = encode_job(
+            file.path,
             self._size,
             self._rate,
             PREVIEW,
             quality=QUALITY,
-            sound=self._sound,
-            work_dir=Path(folder),
-            check=model_management.throw_exception_if_processing_interrupted,
+            audio=self._audio,
+            work_dir=temporary_folder(),
         )
+        encoder = VideoEncoder(job, model_management.throw_exception_if_processing_interrupted)
+        self._encoder, self._file = undo.enter_context(encoder), file
 
     def _give_up(self, error: Exception) -> None:
         log.warning("No preview of the loaded frames: %s", error)

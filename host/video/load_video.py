@@ -1,37 +1,41 @@
-"""From a video file, or a folder of pictures, to frames.
+"""From a video file to frames.
 
 Shapes: F = frames, H, W = size in pixels.
 """
 
-import os
-from collections.abc import Generator, Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
 from typing import Any
 
-import comfy.utils
-import torch
 from comfy import model_management
+from comfy_api.latest import Input
 from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
-from ...video.decode.frame_times import Selection, TimeMap
-from ...video.decode.image_files import fitted_picture, picture_names, read_header, read_picture
-from ...video.decode.reader import Frames, open_frames
-from ...video.frame_size import Pixels, check_fit, wanted_size
-from .frame_stores import Images, Latents, Store, require_memory
-from .input_files import is_inside
+from ...video.decode.frame_times import TimeMap, TimeSelection
+from ...video.decode.reader import VideoReader, open_video
+from ...video.frame_size import check_fit, wanted_size
+from .frame_stores import Images, Latents, fill, require_memory
 from .load_preview import LoadPreview
-
-CHUNK = 8  # frames between looks at progress and interrupt, and frames that the VAE gets at a time
-FOLDER_RATE = Fraction(8)  # of the preview of pictures, which have no rate; AnimateDiff's
+from .video_input import as_audio
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LoadSettings:
-    """The widgets of Load Video; see the node for their meaning."""
+    """The widgets of Load Video, as the user set them.
+
+    Attributes:
+        frame_rate: frames a second that the video is brought to, 0 for its own.
+        start: seconds left out.
+        skip_frames: frames left out after that.
+        every_nth: 1 uses each frame, 2 every other.
+        max_frames: at most so many, 0 for all.
+        width: pixels, 0 for the video's or in proportion.
+        height: the same.
+        fit: one of `FITS`.
+        multiple_of: both sizes are rounded to multiples of this.
+        untagged_colors: matrix of files that do not name theirs, one of `COLORS`.
+    """
 
     frame_rate: float = 0.0
     start: float = 0.0
@@ -45,10 +49,14 @@ class LoadSettings:
     untagged_colors: str = "auto"
 
     @property
-    def selection(self) -> Selection:
+    def selection(self) -> TimeSelection:
         """Which frames."""
-        return Selection(
-            self.frame_rate, self.start, self.skip_frames, every_nth=self.every_nth, max_frames=self.max_frames
+        return TimeSelection(
+            frame_rate=self.frame_rate,
+            start=self.start,
+            skip_frames=self.skip_frames,
+            every_nth=self.every_nth,
+            max_frames=self.max_frames,
         )
 
 
@@ -59,7 +67,7 @@ class LoadedVideo:
     images: Tensor | None
     latents: dict[str, Tensor] | None
     mask: Tensor
-    audio: dict[str, Any] | None
+    audio: Input.Audio | None
     count: int
     rate: Fraction
     ui: dict[str, list[Any]]
@@ -83,110 +91,35 @@ def load_video(path: str, settings: LoadSettings, vae: Any = None) -> LoadedVide
     """
     settings.selection.check()
     check_fit(settings.fit)
-    film = open_frames(path, model_management.throw_exception_if_processing_interrupted)
-    plan = TimeMap(film.timeline, settings.selection)
-    size = wanted_size(film.size, settings.width, settings.height, settings.multiple_of)
-    store = _store(film, plan, size, vae)
-    sound = film.sound(plan.start, plan.seconds)
-    pictures = film.pictures(plan, size, settings.fit, settings.untagged_colors)
-    preview = LoadPreview(size, plan.rate, sound)
-    _fill(store, pictures, plan.count, preview)
+    reader = open_video(path, model_management.throw_exception_if_processing_interrupted)
+    plan = TimeMap(reader.timeline, settings.selection)
+    size = wanted_size(reader.size, settings.width, settings.height, settings.multiple_of)
+    store = _store(reader, plan, size, vae)
+    audio = reader.audio(plan.start, plan.seconds)
+    frames = reader.frames(plan, size, settings.fit, settings.untagged_colors)
+    preview = LoadPreview(size, plan.rate, audio)
+    fill(store, frames, plan.count, preview)
     made, mask = store.result()
     return LoadedVideo(
         made if isinstance(made, Tensor) else None,
         None if isinstance(made, Tensor) else made,
         mask,
-        None if sound is None else {"waveform": torch.from_numpy(sound[0])[None], "sample_rate": sound[1]},
+        as_audio(audio),
         plan.count,
         plan.rate,
         preview.ui(),
     )
 
 
-def _store(film: Frames, plan: TimeMap, size: tuple[int, int], vae: Any) -> Images | Latents:
+def _store(reader: VideoReader, plan: TimeMap, size: tuple[int, int], vae: Any) -> Images | Latents:
     """Latents with a VAE, else images, once it is known that they fit."""
-    sound = film.sound_bytes(plan.seconds)
+    audio = reader.audio_bytes(plan.seconds)
     if vae is None:
-        each = Images.frame_bytes(size, film.alpha)
+        each = Images.frame_bytes(size, reader.alpha)
         require_memory(
-            plan.count, each, sound, size, "choose a smaller width and height, or connect vae to get latents"
+            plan.count, each, audio, size, "choose a smaller width and height, or connect vae to get latents"
         )
-        return Images(plan.count, size, film.alpha)
-    latents = Latents(vae, plan.count, film.alpha)
-    require_memory(plan.count, latents.frame_bytes(size), sound, size, "choose a smaller width and height")
+        return Images(plan.count, size, reader.alpha)
+    latents = Latents(vae, plan.count, reader.alpha)
+    require_memory(plan.count, latents.frame_bytes(size), audio, size, "choose a smaller width and height")
     return latents
-
-
-def _fill(store: Store, pictures: Generator[Pixels, None, None], count: int, preview: LoadPreview) -> None:
-    """Move all pictures to their store, and show them."""
-    progress = comfy.utils.ProgressBar(count)
-    with closing(pictures), preview:
-        while chunk := list(islice(pictures, CHUNK)):
-            model_management.throw_exception_if_processing_interrupted()
-            store.put(chunk)
-            for picture in chunk:
-                preview.write(picture)
-            progress.update(len(chunk))
-
-
-def folder_files(folder: str) -> list[str]:
-    """Paths of the pictures in a folder, in natural order; links that lead out of it are left out."""
-    paths = (os.path.join(folder, name) for name in picture_names(os.listdir(folder)))
-    return [path for path in paths if os.path.isfile(path) and is_inside(path, folder)]
-
-
-@dataclass(frozen=True)
-class FolderSettings:
-    """The widgets of Load Frames; see the node for their meaning."""
-
-    start: int = 0
-    every_nth: int = 1
-    max_frames: int = 0
-    size_mismatch: str = "crop"
-
-    def chosen(self, files: list[str]) -> list[str]:
-        """The files that are used.
-
-        Raises:
-            ValueError: there are none.
-        """
-        if self.every_nth < 1 or self.start < 0 or self.max_frames < 0:
-            raise ValueError(
-                f"start {self.start}, every_nth {self.every_nth} and max_frames {self.max_frames} make no sense together: "
-                "give 0 or more, and 1 or more for every_nth."
-            )
-        chosen = files[self.start :: self.every_nth][: self.max_frames or None]
-        if not chosen:
-            raise ValueError(f"The folder has {len(files)} images and start {self.start} leaves none: lower it.")
-        return chosen
-
-
-def load_frames(folder: str, settings: FolderSettings) -> tuple[Tensor, Tensor, int, dict[str, list[Any]]]:
-    """Read the pictures of a folder, in the size of the first.
-
-    Args:
-        folder: path.
-        settings: the widgets.
-
-    Returns:
-        IMAGE (F, H, W, 3), MASK (F, H, W) or (F, 64, 64), the number of frames, and what the node shows.
-
-    Raises:
-        ValueError: there is none, one cannot be read, or they do not fit into memory.
-    """
-    files = folder_files(folder)
-    if not files:
-        raise ValueError(f"The folder '{os.path.basename(folder)}' has no images; choose one that has.")
-    files = settings.chosen(files)
-    first = read_header(files[0])
-    each = Images.frame_bytes(first.size, first.alpha)
-    require_memory(len(files), each, 0, first.size, "raise every_nth, or make the images smaller")
-    store = Images(len(files), first.size, first.alpha)
-    preview = LoadPreview(first.size, FOLDER_RATE)
-    _fill(store, _pictures(files, first.size, settings.size_mismatch), len(files), preview)
-    return *store.result(), len(files), preview.ui()
-
-
-def _pictures(files: Iterable[str], size: tuple[int, int], mismatch: str) -> Generator[Pixels, None, None]:
-    for path in files:
-        yield fitted_picture(path, read_picture(path), size, mismatch)

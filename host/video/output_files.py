@@ -11,15 +11,17 @@ from typing import Any
 
 import folder_paths
 
-from ...video.encode.ffmpeg_arguments import FRAME_NAME
+from ...video.encode.job import FRAME_NAME
 from ...video.file_names import clean_prefix, part_path, remove, reserve
 from ...video.metadata.filename_tokens import fill_tokens
 
 log = logging.getLogger("zoetrope")
 
+SHOWN_EXTENSION = "mp4"  # of the small videos that nodes show
+
 
 @dataclass(frozen=True)
-class Place:
+class OutputFile:
     """A file that will be written, or a folder of one file a frame.
 
     Attributes:
@@ -51,9 +53,9 @@ def temporary_folder() -> Path:
 
 
 @contextmanager
-def claimed(
+def claimed_output(
     prefix: str, extension: str, size: tuple[int, int], *, save: bool, is_folder: bool = False
-) -> Iterator[Place]:
+) -> Iterator[OutputFile]:
     """Claim a name that nothing else has; whatever is unfinished at the end is deleted.
 
     Args:
@@ -61,7 +63,7 @@ def claimed(
         extension: without the dot, of the file or of the files in the folder.
         size: (width, height) in pixels, which the prefix may name.
         save: in the output folder; else in the temporary one.
-        is_folder: the place is a folder.
+        is_folder: what is written is a folder.
 
     Raises:
         ValueError: the prefix is no name inside the folder, or the system makes no file there.
@@ -77,9 +79,26 @@ def claimed(
             "lets ComfyUI write."
         ) from error
     try:
-        yield Place(path, subfolder, "output" if save else "temp", extension if is_folder else "")
+        yield OutputFile(path, subfolder, "output" if save else "temp", extension if is_folder else "")
     finally:
         remove(part_path(path))
+
+
+@contextmanager
+def claimed_preview(stem: str, size: tuple[int, int]) -> Iterator[OutputFile]:
+    """Claim a temporary name for the small video that a node shows; see `claimed_output`."""
+    with claimed_output(stem, SHOWN_EXTENSION, size, save=False) as file:
+        yield file
+
+
+def shown(file: OutputFile, moves: bool = True) -> dict[str, list[Any]]:
+    """What the frontend draws in a node.
+
+    Args:
+        file: an image or a video.
+        moves: the browser plays it.
+    """
+    return {"images": [file.entry()], "animated": [moves]}
 
 
 def filled_prefix(prefix: str, prompt: Any, extra_pnginfo: Mapping[str, Any] | None) -> str:

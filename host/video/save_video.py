@@ -19,84 +19,22 @@ from comfy.cli_args import args
 from comfy_api.latest import Input
 from numpy.typing import NDArray
 
-from ...video.audio_track import Sound, fit_sound
+from ...video.audio_track import AudioTrack, fit_audio
 from ...video.encode.encoder import VideoEncoder
-from ...video.encode.frame_arrays import frame_order, has_alpha, to_pixels
+from ...video.encode.frame_arrays import has_alpha, to_pixels
 from ...video.encode.frame_spool import FrameSpool
-from ...video.file_names import clean_prefix
-from ...video.formats.video_format import Pixels, VideoFormat
-from ...video.frame_rate import exact_rate
+from ...video.encode.job import EncodeJob
+from ...video.formats.video_format import PixelFormat, VideoFormat
 from ...video.metadata.workflow_text import workflow_metadata
-from . import formats
 from .frame_source import FrameSource
-from .output_files import Place, claimed, temporary_folder
+from .output_files import OutputFile, claimed_output, claimed_preview, shown, temporary_folder
+from .save_settings import SavePlan, VideoSettings
 from .video_output import video_output
 
 log = logging.getLogger("zoetrope")
 
 CHUNK_FRAMES = 8  # decoded at once; only these and those that wait for ffmpeg are in memory
-BIT_DEPTHS = ("8", "10")
-PROXY_FORMAT = "h264-mp4"
-PROXY_PREFIX = "zoetrope_preview"
-
-
-@dataclass(frozen=True)
-class VideoSettings:
-    """The widgets of Combine Video; see the node for their meaning."""
-
-    frame_rate: float | Fraction
-    format: str
-    filename_prefix: str
-    loop_count: int = 0
-    pingpong: bool = False
-    quality: int = -1
-    bit_depth: int = 8
-    save_output: bool = True
-
-    def check(self) -> tuple[VideoFormat, Fraction]:
-        """Return format and exact frame rate.
-
-        Raises:
-            ValueError: something that can be known before any frame is decoded is wrong.
-        """
-        row, rate = formats.find(self.format), exact_rate(self.frame_rate)
-        row.require_rate(rate)
-        row.require_bits(self.bit_depth)
-        row.quality_or_default(self.quality)
-        clean_prefix(self.filename_prefix)
-        return row, rate
-
-    def encoder(
-        self,
-        place: Place,
-        proxy: Place | None,
-        size: tuple[int, int],
-        alpha: bool,
-        metadata: Mapping[str, str] | None,
-        sound: Sound | None,
-    ) -> VideoEncoder:
-        """What writes the clip; see VideoEncoder for the arguments."""
-        row, rate = self.check()
-        return VideoEncoder(
-            place.path,
-            size,
-            rate,
-            row,
-            quality=self.quality,
-            loop_count=self.loop_count,
-            metadata=metadata,
-            sound=sound,
-            work_dir=temporary_folder(),
-            check=model_management.throw_exception_if_processing_interrupted,
-            bits=self.bit_depth,
-            alpha=alpha,
-            proxy=proxy.path if proxy else None,
-        )
-
-    def order(self, frames: int, row: VideoFormat) -> list[int]:
-        """The frame numbers as they are shown: back and forth, and again where the file cannot say so itself."""
-        shown = frame_order(frames, self.pingpong)
-        return shown if row.loops_in_file else shown * (1 + self.loop_count)
+PROXY_STEM = "zoetrope_preview"
 
 
 @dataclass(frozen=True)
@@ -104,65 +42,45 @@ class SavedVideo:
     """A finished file and the facts about it.
 
     Attributes:
-        place: the file, or the folder of one file a frame.
-        proxy: a small film of the same frames where browsers do not play the file itself.
-        format: row of the table.
-        pixels: how frames are stored.
-        frame_rate: frames a second.
+        file: the file, or the folder of one file a frame.
+        proxy: a small video of the same frames where browsers do not play the file itself.
+        job: how it was written.
         frames: how many are in the file.
-        width: in the file.
-        height: in the file.
-        sound: whether the file has some.
     """
 
-    place: Place
-    proxy: Place | None
-    format: VideoFormat
-    pixels: Pixels
-    frame_rate: Fraction
+    file: OutputFile
+    proxy: OutputFile | None
+    job: EncodeJob
     frames: int
-    width: int
-    height: int
-    sound: bool
-
-    @property
-    def path(self) -> Path:
-        """The file, or the folder."""
-        return self.place.path
 
     def video_output(self) -> Input.Video:
         """Return the VIDEO that other nodes read; it opens the file only when asked for something."""
-        return video_output(self.path, self.format, self.frames, self.frame_rate)
-
-    @property
-    def plays(self) -> bool:
-        """Whether browsers play the file itself."""
-        return self.format.plays_as is not None and self.pixels.plays
+        return video_output(self.file.path, self.job.format, self.frames, self.job.frame_rate)
 
     def ui(self) -> dict[str, list[Any]]:
         """Return what the frontend and ``/history`` get: ``images`` draws in the node, ``video`` has the facts."""
+        job, (width, height) = self.job, self.job.stored_size
         facts = {
             "frames": self.frames,
-            "fps": float(self.frame_rate),
-            "frame_rate": float(self.frame_rate),  # the name that other front ends read
-            "width": self.width,
-            "height": self.height,
-            "codec": self.format.codec,
-            "pixel_format": self.pixels.name,
-            "bit_depth": self.pixels.bits,
-            "alpha": self.pixels.alpha,
-            "audio": self.sound,
-            "duration": float(self.frames / self.frame_rate),
-            "format": self.format.mime,
+            "fps": float(job.frame_rate),
+            "frame_rate": float(job.frame_rate),  # the name that other front ends read
+            "width": width,
+            "height": height,
+            "codec": job.format.codec,
+            "pixel_format": job.pixels.name,
+            "bit_depth": job.pixels.bits,
+            "alpha": job.pixels.alpha,
+            "audio": job.audio is not None,
+            "duration": float(self.frames / job.frame_rate),
+            "format": job.format.mime,
         }
-        shown = self.proxy or self.place
-        moves = self.proxy is not None or self.plays
-        return {"images": [shown.entry()], "animated": [moves], "video": [{**self.place.entry(), **facts}]}
+        moves = self.proxy is not None or _plays(job.format, job.pixels)
+        return {**shown(self.proxy or self.file, moves), "video": [{**self.file.entry(), **facts}]}
 
 
 def save_video(
     source: FrameSource,
-    settings: VideoSettings,
+    plan: SavePlan,
     audio: Mapping[str, Any] | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> SavedVideo:
@@ -172,44 +90,67 @@ def save_video(
 
     Args:
         source: the frames.
-        settings: the widgets.
+        plan: from the widgets.
         audio: AUDIO dict of waveform and sample_rate, cut or padded to the clip.
         metadata: what to embed, from ``embedded_workflow``.
 
     Raises:
         ValueError: a setting is impossible, or ffmpeg failed; nothing is left on disk.
     """
-    row, rate = settings.check()
-    order = settings.order(source.frames, row)
+    order = plan.order(source.frames)
     model_management.throw_exception_if_processing_interrupted()
     first = source.at(order[: min(CHUNK_FRAMES, source.frames)])
-    sound = _sound(audio, row, len(order) / rate)
-    size = (first.shape[2], first.shape[1])
+    track = _track(audio, plan.format, len(order) / plan.frame_rate)
     with ExitStack() as stack:
-        place, proxy = _places(stack, settings, row, row.pixels_for(settings.bit_depth, has_alpha(first)), size)
-        encoder = settings.encoder(place, proxy, size, has_alpha(first), metadata, sound)
-        _say_what_is_lost(settings, first, encoder.pixels)
+        file, proxy, job = _claimed_job(stack, plan, first, track, metadata)
+        _warn_of_losses(plan.settings, first, job.pixels)
+        encoder = VideoEncoder(job, model_management.throw_exception_if_processing_interrupted)
         held = [first]  # handed over, so that it is not kept while the rest is written
         del first
         _write(source, order, held, stack.enter_context(encoder))
-    log.info("Wrote %s (%d frames)", place.path.name, encoder.frames)
-    return SavedVideo(place, proxy, row, encoder.pixels, rate, encoder.frames, *encoder.stored_size, sound is not None)
+    log.info("Wrote %s (%d frames)", file.path.name, encoder.frames)
+    return SavedVideo(file, proxy, job, encoder.frames)
 
 
-def _places(
-    stack: ExitStack, settings: VideoSettings, row: VideoFormat, pixels: Pixels, size: tuple[int, int]
-) -> tuple[Place, Place | None]:
-    """The file, and a film for the node where browsers do not play the file."""
-    save = settings.save_output
-    place = stack.enter_context(
-        claimed(settings.filename_prefix, row.extension, size, save=save, is_folder=row.is_folder)
+def _claimed_job(
+    stack: ExitStack,
+    plan: SavePlan,
+    first: torch.Tensor,
+    track: AudioTrack | None,
+    metadata: Mapping[str, str] | None,
+) -> tuple[OutputFile, OutputFile | None, EncodeJob]:
+    """The file, a video for the node where browsers do not play the file, and what is written there."""
+    settings, row, size = plan.settings, plan.format, (first.shape[2], first.shape[1])
+    pixels = row.pixels_for(settings.bit_depth, has_alpha(first))
+    row.require_size(*size)
+    claim = claimed_output(
+        settings.filename_prefix, row.extension, size, save=settings.save_output, is_folder=row.is_folder
     )
-    if (row.plays_as and pixels.plays) or PROXY_FORMAT not in formats.offered().rows:
-        return place, None
-    return place, stack.enter_context(claimed(PROXY_PREFIX, "mp4", size, save=False))
+    file, proxy = stack.enter_context(claim), None
+    if plan.writes_proxies and not _plays(row, pixels):
+        proxy = stack.enter_context(claimed_preview(PROXY_STEM, size))
+    job = EncodeJob(
+        path=file.path,
+        size=size,
+        frame_rate=plan.frame_rate,
+        format=row,
+        pixels=pixels,
+        quality=plan.quality,
+        loop_count=settings.loop_count,
+        metadata=metadata or {},
+        audio=track,
+        proxy=proxy.path if proxy else None,
+        work_dir=temporary_folder(),
+    )
+    return file, proxy, job
 
 
-def _say_what_is_lost(settings: VideoSettings, first: torch.Tensor, pixels: Pixels) -> None:
+def _plays(row: VideoFormat, pixels: PixelFormat) -> bool:
+    """Whether browsers play the file itself."""
+    return row.plays_as is not None and pixels.plays
+
+
+def _warn_of_losses(settings: VideoSettings, first: torch.Tensor, pixels: PixelFormat) -> None:
     if has_alpha(first) and not pixels.alpha:
         log.warning("%s has no transparency, so it was left out; vp9-webm and prores-mov keep it.", settings.format)
     if settings.bit_depth > pixels.bits:
@@ -220,14 +161,14 @@ def _write(source: FrameSource, order: list[int], first: list[torch.Tensor], enc
     """Feed the encoder, telling the progress."""
     progress = None if source.tells_progress else comfy.utils.ProgressBar(len(order))
     with ExitStack() as stack:
-        for frames in _pieces(source, order, first, encoder.pixels, stack):
+        for frames in _pieces(source, order, first, encoder.job.pixels, stack):
             encoder.write(frames)
             if progress is not None:
                 progress.update(len(frames))
 
 
 def _pieces(
-    source: FrameSource, order: list[int], first: list[torch.Tensor], pixels: Pixels, stack: ExitStack
+    source: FrameSource, order: list[int], first: list[torch.Tensor], pixels: PixelFormat, stack: ExitStack
 ) -> Iterator[NDArray[Any]]:
     """Yield a few frames at a time, as the encoder wants them; an interrupt is noticed between them.
 
@@ -256,41 +197,14 @@ def _groups(order: list[int], frames: int) -> Iterator[range]:
             yield range(place, min(place + CHUNK_FRAMES, stop))
 
 
-def _sound(audio: Mapping[str, Any] | None, row: VideoFormat, seconds: Fraction) -> Sound | None:
+def _track(audio: Mapping[str, Any] | None, row: VideoFormat, seconds: Fraction) -> AudioTrack | None:
+    """The sound of a clip, None without any or where the format has none."""
     if audio is None:
         return None
     if row.audio is None:
         log.warning("%s files have no sound: the audio was left out, choose h264-mp4 to keep it", row.name)
         return None
-    return fit_sound(audio["waveform"], int(audio["sample_rate"]), seconds)
-
-
-def settings_problem(
-    format: str | None,
-    frame_rate: float | None,
-    filename_prefix: str | None,
-    quality: int | None,
-    bit_depth: str | None,
-) -> str | None:
-    """Why a clip could not be written, known when the prompt is queued; None where nothing is wrong.
-
-    The arguments are the widgets of Combine Video; None is what comes from another node.
-    """
-    try:
-        row = None if format is None else formats.find(format)
-        rate = None if frame_rate is None else exact_rate(frame_rate)
-        if filename_prefix is not None:
-            clean_prefix(filename_prefix)
-        if bit_depth not in (None, *BIT_DEPTHS):
-            raise ValueError(f"bit_depth {bit_depth!r} does not exist: give {' or '.join(BIT_DEPTHS)}.")
-        if row is not None:
-            row.quality_or_default(-1 if quality is None else quality)
-            row.require_bits(int(bit_depth or BIT_DEPTHS[0]))
-            if rate is not None:
-                row.require_rate(rate)
-    except ValueError as error:
-        return str(error)
-    return None
+    return fit_audio(audio["waveform"], int(audio["sample_rate"]), seconds)
 
 
 def embedded_workflow(wanted: bool, prompt: Any, extra_pnginfo: Mapping[str, Any] | None) -> dict[str, str]:

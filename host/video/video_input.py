@@ -7,19 +7,21 @@ from collections.abc import Generator
 from fractions import Fraction
 from itertools import islice
 
+import numpy as np
 import torch
 from comfy import model_management
 from comfy_api.latest import Input, InputImpl
+from numpy.typing import NDArray
 
-from ...video.decode.frame_times import Selection, TimeMap
-from ...video.decode.reader import Frames, open_frames
+from ...video.decode.frame_times import TimeMap, TimeSelection
+from ...video.decode.reader import VideoReader, open_video
 from ...video.encode.frame_arrays import to_uint8
-from ...video.frame_size import Pixels, fitted, wanted_size
+from ...video.frame_size import PixelArray, fitted, wanted_size
 
 MULTIPLE = 8  # sizes that latents can have
 
 
-class Footage:
+class VideoInput:
     """A video whose frames are read when they are asked for.
 
     A video with a varying frame rate is brought to its average rate by the times of its frames.
@@ -35,12 +37,12 @@ class Footage:
         Raises:
             ValueError: there are none.
         """
-        self.video, self.film = video, None
+        self.video, self.reader = video, None
         if isinstance(video, InputImpl.VideoFromFile):
             check = model_management.throw_exception_if_processing_interrupted
-            self.film = open_frames(video.get_stream_source(), check)
-            self.plan = TimeMap(self.film.timeline, _part_of(video, self.film, max_frames))
-            self.count, self._rate, self._own = self.plan.count, self.plan.rate, self.film.size
+            self.reader = open_video(video.get_stream_source(), check)
+            self.plan = TimeMap(self.reader.timeline, _part_of(video, self.reader, max_frames))
+            self.count, self._rate, self._own = self.plan.count, self.plan.rate, self.reader.size
             return
         images = video.get_components().images
         if not len(images):
@@ -48,10 +50,10 @@ class Footage:
         self.count = min(len(images), max_frames or len(images))
         self._rate, self._own = Fraction(video.get_frame_rate()), (images.shape[2], images.shape[1])
 
-    def pictures(self, size: tuple[int, int], fit: str) -> Generator[Pixels, None, None]:
+    def frames(self, size: tuple[int, int], fit: str) -> Generator[PixelArray, None, None]:
         """The frames in order, (H, W, C) of a size (width, height), 8 or 16 bits."""
-        if self.film is not None:
-            yield from self.film.pictures(self.plan, size, fit)
+        if self.reader is not None:
+            yield from self.reader.frames(self.plan, size, fit)
             return
         for picture in islice(self.video.get_components().images, self.count):
             yield fitted(to_uint8(picture[None])[0], size, fit)
@@ -62,21 +64,25 @@ class Footage:
 
     def audio(self, seconds: float) -> Input.Audio | None:
         """AUDIO of so many seconds, or None; longer where the video is in memory anyway."""
-        if self.film is None:
+        if self.reader is None:
             return self.video.get_components().audio
-        sound = self.film.sound(self.plan.start, Fraction(seconds))
-        return None if sound is None else {"waveform": torch.from_numpy(sound[0])[None], "sample_rate": sound[1]}
+        return as_audio(self.reader.audio(self.plan.start, Fraction(seconds)))
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) that frames are given; see ``wanted_size``."""
         return wanted_size(self._own, width, height, MULTIPLE)
 
 
-def _part_of(video: Input.Video, film: Frames, max_frames: int) -> Selection:
+def _part_of(video: Input.Video, reader: VideoReader, max_frames: int) -> TimeSelection:
     """The part that the VIDEO is trimmed to. ComfyUI before 0.27 keeps it to itself."""
     if hasattr(video, "get_active_trim_window"):
         start, seconds = video.get_active_trim_window()
     else:
         start, seconds = (getattr(video, f"_VideoFromFile__{name}", 0.0) for name in ("start_time", "duration"))
-        start = start if start >= 0 else max(0.0, float(film.timeline.seconds) + start)
-    return Selection(start=float(start), seconds=float(seconds), max_frames=max_frames)
+        start = start if start >= 0 else max(0.0, float(reader.timeline.seconds) + start)
+    return TimeSelection(start=float(start), seconds=float(seconds), max_frames=max_frames)
+
+
+def as_audio(samples: tuple[NDArray[np.float32], int] | None) -> Input.Audio | None:
+    """AUDIO of ((channels, samples), samples a second), None for a silent video."""
+    return None if samples is None else {"waveform": torch.from_numpy(samples[0])[None], "sample_rate": samples[1]}

@@ -1,4 +1,4 @@
-"""The VIDEO of a finished file. Core reads films itself; WebP and folders of pictures are read by us, frame by frame.
+"""The VIDEO of a finished file. Core reads videos itself; WebP and folders of images are read by us, frame by frame.
 
 Shapes: F = frames, H = height, W = width, C = channels.
 """
@@ -17,10 +17,11 @@ import torch
 from comfy import model_management
 from comfy_api.latest import Input, InputImpl, Types
 
-from ...video.decode.image_files import picture_names, read_picture
-from ...video.decode.reader import open_frames
+from ...video.decode.image_files import image_names, read_image
+from ...video.decode.reader import open_video
 from ...video.encode.encoder import VideoEncoder
 from ...video.encode.frame_arrays import to_pixels
+from ...video.encode.job import encode_job
 from ...video.formats.table import FORMATS
 from ...video.formats.video_format import VideoFormat
 from .output_files import temporary_folder
@@ -36,15 +37,15 @@ def video_output(path: Path, format: VideoFormat, frames: int, frame_rate: Fract
         frame_rate: frames a second.
     """
     if format.is_folder or format.codec == "webp":
-        return PictureVideo(path, range(frames), frame_rate)
-    return FilmVideo(path, format, frames, frame_rate)
+        return ImageSequenceVideo(path, range(frames), frame_rate)
+    return ContainerVideo(path, format, frames, frame_rate)
 
 
-class FilmVideo(InputImpl.VideoFromFile):
-    """A film that core reads. What we know of it is not asked from containers, of which many do not say it.
+class ContainerVideo(InputImpl.VideoFromFile):
+    """A video file that core reads. What we know of it is not asked from containers, of which many do not say it.
 
     Args:
-        path: the film.
+        path: the file.
         format: its format.
         frames: how many.
         frame_rate: frames a second.
@@ -86,11 +87,11 @@ class FilmVideo(InputImpl.VideoFromFile):
 
 
 @dataclass(frozen=True)
-class PictureVideo(Input.Video):
-    """Pictures as a silent film; saved as h264-mp4 a few frames at a time, whatever their number.
+class ImageSequenceVideo(Input.Video):
+    """Images as a silent video; saved as h264-mp4 a few frames at a time, whatever their number.
 
     Attributes:
-        path: an animated WebP file, or a folder of one picture a frame.
+        path: an animated WebP file, or a folder of one image a frame.
         numbers: the frames that are in it.
         frame_rate: frames a second.
     """
@@ -102,7 +103,7 @@ class PictureVideo(Input.Video):
     def get_components(self) -> Types.VideoComponents:
         """All frames at once, (F, H, W, C) floats 0-1."""
         images: torch.Tensor | None = None
-        for row, picture in enumerate(self._pictures()):
+        for row, picture in enumerate(self._images()):
             if images is None:
                 images = torch.empty(len(self.numbers), *picture.shape)
             images[row] = picture
@@ -124,7 +125,7 @@ class PictureVideo(Input.Video):
         tags = {key: value if isinstance(value, str) else json.dumps(value) for key, value in (metadata or {}).items()}
         with tempfile.TemporaryDirectory(prefix="zoetrope-", dir=temporary_folder()) as work:
             written = Path(work) / "video.mp4" if isinstance(path, io.BytesIO) else Path(path)
-            encoder = VideoEncoder(
+            job = encode_job(
                 written,
                 self.get_dimensions(),
                 self.frame_rate,
@@ -133,10 +134,10 @@ class PictureVideo(Input.Video):
                 bits=bits,
                 metadata=tags,
                 work_dir=Path(work),
-                check=model_management.throw_exception_if_processing_interrupted,
             )
+            encoder = VideoEncoder(job, model_management.throw_exception_if_processing_interrupted)
             with encoder:
-                for picture in self._pictures():
+                for picture in self._images():
                     encoder.write(to_pixels(picture[None], bits, alpha=False))
             if isinstance(path, io.BytesIO):
                 with written.open("rb") as file:
@@ -144,7 +145,7 @@ class PictureVideo(Input.Video):
 
     def as_trimmed(
         self, start_time: float | None = None, duration: float | None = None, strict_duration: bool = False
-    ) -> "PictureVideo | None":
+    ) -> "ImageSequenceVideo | None":
         """The part from a time on; None when it would be empty, or shorter than a strict duration."""
         start = start_time or 0.0
         first = round((start if start >= 0 else self.get_duration() + start) * self.frame_rate)
@@ -156,7 +157,7 @@ class PictureVideo(Input.Video):
 
     def get_dimensions(self) -> tuple[int, int]:
         """(width, height)."""
-        picture = next(self._pictures())
+        picture = next(self._images())
         return picture.shape[1], picture.shape[0]
 
     def get_duration(self) -> float:
@@ -171,16 +172,16 @@ class PictureVideo(Input.Video):
         """Frames a second."""
         return self.frame_rate
 
-    def _pictures(self) -> Iterator[torch.Tensor]:
+    def _images(self) -> Iterator[torch.Tensor]:
         """Frames as (H, W, C) floats 0-1."""
-        for picture in self._from_folder() if self.path.is_dir() else self._from_file():
-            yield torch.from_numpy(picture.astype("float32")) / (255 if picture.dtype.itemsize == 1 else 65535)
+        for image in self._from_folder() if self.path.is_dir() else self._from_file():
+            yield torch.from_numpy(image.astype("float32")) / (255 if image.dtype.itemsize == 1 else 65535)
 
     def _from_folder(self) -> Iterator[Any]:
-        names = picture_names(file.name for file in self.path.iterdir())
+        names = image_names(file.name for file in self.path.iterdir())
         for number in self.numbers:
-            yield read_picture(str(self.path / names[number]))
+            yield read_image(str(self.path / names[number]))
 
     def _from_file(self) -> Iterator[Any]:
-        frames = open_frames(str(self.path))
-        yield from frames.pictures(self.numbers, frames.size, "stretch")
+        reader = open_video(str(self.path))
+        yield from reader.frames(self.numbers, reader.size, "stretch")

@@ -60,7 +60,7 @@ def read_camera_checkpoint(content: object) -> tuple[CameraSpec, dict[str, Tenso
             ours[mine + "attention.positions"] = take(left, label + POSITIONS.format(n=0), shape, kind=KIND)
     for site, names in _merges(weights):
         for end, shape in (("weight", (site.channels,) * 2), ("bias", (site.channels,))):
-            ours[f"merges.{site.place}_{site.index}.{end}"] = take(left, names[end], shape, kind=KIND)
+            ours[f"merges.{site.part}_{site.index}.{end}"] = take(left, names[end], shape, kind=KIND)
     if left:
         raise MotionFileError(
             f"this CameraCtrl file has a weight that the published model does not have, {min(left)}; "
@@ -95,9 +95,9 @@ def _spec(weights: Mapping[str, Tensor]) -> CameraSpec:
     sites = tuple(site for site, _ in _merges(weights))
     spec = CameraSpec(tuple(widths), sites, positions.shape[1])
     for site in sites:
-        level = spec.level_of(site.place, site.index)
+        level = spec.level_of(site.part, site.index)
         if not 0 <= level < len(widths) or site.channels != widths[level]:
-            raise incomplete(f"the qkv_merge of {site.place} {site.index} has {site.channels} channels", KIND)
+            raise incomplete(f"the qkv_merge of {site.part} {site.index} has {site.channels} channels", KIND)
     return spec
 
 

@@ -1,13 +1,11 @@
-"""MotionLoRA files: low-rank changes of the temporal attentions, against our weight names.
-
-Shape letters: O = outputs and I = inputs of a linear layer, R = rank.
-"""
+"""MotionLoRA files: low-rank changes of the temporal attentions, against our weight names."""
 
 import re
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from ..networks.low_rank import LoraPair
 from ..spec import site_key
 from .convert import incomplete
 from .identify import MOTION_LORA, require_kind
@@ -34,36 +32,6 @@ ENTRY = re.compile(
     r"|\.(?P<alpha>alpha)"
 )
 ENTRIES = {"A": "down", "B": "up"}
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """How a convolution moves over a feature map, vertically and horizontally; named as torch's layer has it."""
-
-    stride: tuple[int, ...]
-    padding: tuple[int, ...] | str
-    dilation: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class LoraPair:
-    """Two thin matrices; strength * (alpha / R) * up @ down is added to a weight.
-
-    Attributes:
-        target: the weight, by our name.
-        slice: (first row, number of rows) of the weight that changes; None is all of it.
-        up: (O, R), or (O, R, 1, 1) for a convolution.
-        down: (R, I), or (R, I, height, width) for a convolution.
-        alpha: numerator of the scale; None means a scale of 1, as in the official files.
-        convolution: of the layer, which ``down`` follows; None for linear layers.
-    """
-
-    target: str
-    slice: tuple[int, int] | None
-    up: Tensor
-    down: Tensor
-    alpha: float | None
-    convolution: Convolution | None = None
 
 
 @dataclass(frozen=True)

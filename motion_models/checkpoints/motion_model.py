@@ -21,7 +21,7 @@ LATENT_INPUTS, IMAGE_INPUTS = 4, 5  # of PIA's first convolution: noisy latent; 
 SD15_LEVELS, SDXL_LEVELS = 4, 3  # of resolution
 BASES: dict[int, Base] = {SD15_LEVELS: "sd15", SDXL_LEVELS: "sdxl"}
 
-Place = tuple[str, int, int]  # part, level and block of a published module
+PublishedBlock = tuple[str, int, int]  # part, level and block of a published module
 Module = dict[str, Tensor]  # weights of one motion module, by the end of their names
 
 
@@ -51,25 +51,25 @@ def read_motion_checkpoint(content: object, name: str = "") -> tuple[MotionSpec,
     image, mark = _image_weights(entries)
     if mark is None:
         mark = "hotshot" if layout == "hotshot" else _missing_positions(entries, modules, positions, layout)
-    family, places = _recognise(modules, positions, mark, name)
+    family, blocks = _recognise(modules, positions, mark, name)
     spec = MotionSpec(
         family=family,
-        sites=tuple(_site(place, modules[place]) for place in places),
+        sites=tuple(_site(block, modules[block]) for block in blocks),
         max_frames=positions or family.positions,
-        attentions=_count_attentions(modules[places[0]], ORIGINAL),
+        attentions=_count_attentions(modules[blocks[0]], ORIGINAL),
         image_encoder=mark == "image_encoder",
         image_input=mark == "image_input",
     )
-    return spec, image | _converted([modules[place] for place in places], places, spec, positions is not None)
+    return spec, image | _converted([modules[block] for block in blocks], blocks, spec, positions is not None)
 
 
 def _converted(
-    modules: Iterable[Module], places: Iterable[Place], spec: MotionSpec, stored_positions: bool
+    modules: Iterable[Module], blocks: Iterable[PublishedBlock], spec: MotionSpec, stored_positions: bool
 ) -> dict[str, Tensor]:
     """All motion modules under our names."""
     weights: dict[str, Tensor] = {}
-    for module, place, site in zip(modules, places, spec.sites, strict=True):
-        ours = convert_module(module, module_name(*place), site.channels, spec, ORIGINAL, stored_positions)
+    for module, block, site in zip(modules, blocks, spec.sites, strict=True):
+        ours = convert_module(module, module_name(*block), site.channels, spec, ORIGINAL, stored_positions)
         weights |= {f"{site.key}.{name}": tensor for name, tensor in ours.items()}
     return weights
 
@@ -91,7 +91,7 @@ def _image_weights(entries: Mapping[str, object]) -> tuple[dict[str, Tensor], Ma
 
 
 def _missing_positions(
-    entries: Mapping[str, object], modules: Mapping[Place, Module], positions: int | None, layout: str
+    entries: Mapping[str, object], modules: Mapping[PublishedBlock, Module], positions: int | None, layout: str
 ) -> Mark | None:
     """AnimateLCM's files, of SD1.5 with a middle block, store no positions. Neither do training checkpoints, which hold
     the UNet they were trained with, nor some diffusers adapters; those and all of other shapes are of the first family
@@ -102,18 +102,18 @@ def _missing_positions(
     return "no_positions" if positions is None and layout == "original" and shape and not whole_unet else None
 
 
-def _levels(modules: Mapping[Place, Module]) -> int:
+def _levels(modules: Mapping[PublishedBlock, Module]) -> int:
     """Resolution levels."""
     return 1 + max(level for _, level, _ in modules)
 
 
-def _split_modules(weights: Mapping[str, Tensor], table: KeyTable) -> dict[Place, Module]:
+def _split_modules(weights: Mapping[str, Tensor], table: KeyTable) -> dict[PublishedBlock, Module]:
     """Weights by motion module; the rest of the file, such as the UNet of a training checkpoint, is left out."""
-    modules: dict[Place, Module] = {}
+    modules: dict[PublishedBlock, Module] = {}
     for name, tensor in weights.items():
         if match := table.site.match(name):
-            place = (match["part"], int(match["level"] or 0), int(match["block"]))
-            modules.setdefault(place, {})[name[match.end() :]] = tensor
+            block = (match["part"], int(match["level"] or 0), int(match["block"]))
+            modules.setdefault(block, {})[name[match.end() :]] = tensor
     return modules
 
 
@@ -132,8 +132,8 @@ def _count_attentions(module: Module, table: KeyTable) -> int:
 
 
 def _recognise(
-    modules: Mapping[Place, Module], positions: int | None, mark: Mark | None, name: str
-) -> tuple[Family, list[Place]]:
+    modules: Mapping[PublishedBlock, Module], positions: int | None, mark: Mark | None, name: str
+) -> tuple[Family, list[PublishedBlock]]:
     """The family, and every motion module it must have in the order a UNet call reaches them."""
     levels = _levels(modules)
     middle = ("mid_block", 0, 0) in modules
@@ -144,19 +144,19 @@ def _recognise(
             f"this file is a motion module of {levels} resolution levels{' with a middle block' if middle else ''}, "
             "which is none of those published for SD1.5 (4 levels) or SDXL (3, without one); choose one of those."
         )
-    places = [("down_blocks", level, block) for level in range(levels) for block in range(2)]
-    places += [("mid_block", 0, 0)] * middle
-    places += [("up_blocks", level, block) for level in range(levels) for block in range(3)]
-    for place in places:
-        if place not in modules:
-            raise incomplete(f"{module_name(*place)} is missing")
-    return family, places
+    blocks = [("down_blocks", level, block) for level in range(levels) for block in range(2)]
+    blocks += [("mid_block", 0, 0)] * middle
+    blocks += [("up_blocks", level, block) for level in range(levels) for block in range(3)]
+    for block in blocks:
+        if block not in modules:
+            raise incomplete(f"{module_name(*block)} is missing")
+    return family, blocks
 
 
-def _site(place: Place, module: Module) -> Site:
+def _site(block: PublishedBlock, module: Module) -> Site:
     """The UNet block a published module follows; its width is that of its GroupNorm."""
     norm = module.get("norm.weight")
     if norm is None or norm.shape[0] % GROUPS:
         finding = "is missing" if norm is None else f"has {norm.shape[0]} channels, no multiple of {GROUPS}"
-        raise incomplete(f"{module_name(*place)}.norm.weight {finding}")
-    return Site(*unet_block(*place), channels=norm.shape[0])
+        raise incomplete(f"{module_name(*block)}.norm.weight {finding}")
+    return Site(*unet_block(*block), channels=norm.shape[0])

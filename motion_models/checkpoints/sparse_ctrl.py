@@ -122,7 +122,7 @@ def read_sparse_checkpoint(content: object) -> tuple[SparseSpec, dict[str, Tenso
     spec = _spec(weights, widths, None if positions is None else positions.shape[-2])
     for (label, module), site in zip(found.items(), spec.motion.sites, strict=True):
         ours = convert_module(module, label, site.channels, spec.motion, ORIGINAL, positions is not None)
-        weights |= {f"motion.{site.place}_{site.index}.{name}": tensor for name, tensor in ours.items()}
+        weights |= {f"motion.{site.part}_{site.index}.{name}": tensor for name, tensor in ours.items()}
     return spec, weights
 
 

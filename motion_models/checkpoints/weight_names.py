@@ -2,24 +2,24 @@
 
 Our state dict, which LoRA keys and saved weights rely on:
 
-    sites.<place>_<index>.norm.{weight,bias}
-    sites.<place>_<index>.proj_in.{weight,bias}
-    sites.<place>_<index>.attentions.<n>.norm.{weight,bias}
-    sites.<place>_<index>.attentions.<n>.positions
-    sites.<place>_<index>.attentions.<n>.to_qkv.weight            rows: q, then k, then v
-    sites.<place>_<index>.attentions.<n>.to_out.{weight,bias}
-    sites.<place>_<index>.feed_forward.norm.{weight,bias}
-    sites.<place>_<index>.feed_forward.expand.{weight,bias}       rows: value, then gate
-    sites.<place>_<index>.feed_forward.contract.{weight,bias}
-    sites.<place>_<index>.proj_out.{weight,bias}
+    sites.<part>_<index>.norm.{weight,bias}
+    sites.<part>_<index>.proj_in.{weight,bias}
+    sites.<part>_<index>.attentions.<n>.norm.{weight,bias}
+    sites.<part>_<index>.attentions.<n>.positions
+    sites.<part>_<index>.attentions.<n>.to_qkv.weight            rows: q, then k, then v
+    sites.<part>_<index>.attentions.<n>.to_out.{weight,bias}
+    sites.<part>_<index>.feed_forward.norm.{weight,bias}
+    sites.<part>_<index>.feed_forward.expand.{weight,bias}       rows: value, then gate
+    sites.<part>_<index>.feed_forward.contract.{weight,bias}
+    sites.<part>_<index>.proj_out.{weight,bias}
 
-<place>_<index> is ComfyUI's block: input_1 .. input_11, middle_0, output_0 .. output_11.
+<part>_<index> is ComfyUI's block: input_1 .. input_11, middle_0, output_0 .. output_11.
 """
 
 import re
 from dataclasses import dataclass
 
-from ..spec import Place
+from ..spec import BlockIndex
 
 # Shapes are given in widths of the module: (8, 1) is a matrix of 8C x C.
 Shape = tuple[int, ...]
@@ -87,7 +87,7 @@ ORIGINAL = KeyTable(
 )
 
 
-def unet_block(part: str, level: int, block: int) -> tuple[Place, int]:
+def unet_block(part: str, level: int, block: int) -> BlockIndex:
     """ComfyUI's block of a published motion module, for SD1.5 and SDXL alike.
 
     Args:
@@ -96,7 +96,7 @@ def unet_block(part: str, level: int, block: int) -> tuple[Place, int]:
         block: number of the motion module within the level.
 
     Returns:
-        Place and block index. Each level of the way down is two blocks and a downsampler behind the first
+        Part of the UNet and block index. Each level of the way down is two blocks and a downsampler behind the first
         convolution, each level of the way up is three blocks.
 
     Source:

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.functional import scaled_dot_product_attention
 
-from ..spec import HEADS, Place, Site
+from ..spec import HEADS, Site, UNetPart
 from .feed_forward import FeedForward
 from .motion_module import sequences_per_pass
+from .positions import require_positions
 from .residual_block import ResidualBlock
 from .temporal_attention import Attention, TemporalAttention
 
@@ -44,14 +45,14 @@ class CameraSpec:
     max_frames: int = 16
     heads: int = HEADS
 
-    def level_of(self, place: Place, index: int) -> int:
+    def level_of(self, part: UNetPart, index: int) -> int:
         """Level whose features a motion module gets: that of its resolution.
 
         Source:
             hehao13/CameraCtrl ``cameractrl/models/unet.py``, ``UNet3DConditionModelPoseCond.forward``: features in
             order on the way down, reversed on the way up. ComfyUI counts three blocks a level.
         """
-        return (index - 1) // 3 if place == "input" else len(self.widths) - 1 - index // 3
+        return (index - 1) // 3 if part == "input" else len(self.widths) - 1 - index // 3
 
 
 class RayAttention(nn.Module):
@@ -150,7 +151,7 @@ class CameraNetwork(nn.Module):
                 width_in = width
         self.merges = nn.ModuleDict(
             {
-                f"{site.place}_{site.index}": operations.Linear(site.channels, site.channels, **placing)
+                f"{site.part}_{site.index}": operations.Linear(site.channels, site.channels, **placing)
                 for site in spec.sites
             }
         )
@@ -170,11 +171,8 @@ class CameraNetwork(nn.Module):
         """
         spans = spans or (((range(rays.shape[0])), (1.0,) * rays.shape[0]),)
         longest = max(len(frames) for frames, _ in spans)
-        if longest > self.spec.max_frames:
-            raise ValueError(
-                f"This CameraCtrl file has positions for {self.spec.max_frames} frames and got {longest} at once; "
-                f"encode them in spans of at most {self.spec.max_frames}."
-            )
+        limit = self.spec.max_frames
+        require_positions("This CameraCtrl file", limit, longest, f"encode them in spans of at most {limit}")
         x = self.conv_in(functional.pixel_unshuffle(rays, PATCH))
         features = []
         for number, (conv, attention) in enumerate(zip(self.convs, self.attentions, strict=True), start=1):
@@ -183,6 +181,6 @@ class CameraNetwork(nn.Module):
                 features.append(x)
         return tuple(features)
 
-    def merge_at(self, place: Place, index: int) -> nn.Module | None:
+    def merge_at(self, part: UNetPart, index: int) -> nn.Module | None:
         """Layer from C to C that brings pose features into the motion module of a UNet block; None without one."""
-        return getattr(self.merges, f"{place}_{index}", None)
+        return getattr(self.merges, f"{part}_{index}", None)

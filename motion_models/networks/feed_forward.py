@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .module_call import AS_TRAINED, SiteCall
+from .module_call import AS_TRAINED, ModuleCall
 
 EXPANSION = 8  # widths of the largest intermediate: 4C of values and 4C of gates
 
@@ -34,12 +34,12 @@ class FeedForward(nn.Module):
         self.expand = operations.Linear(channels, EXPANSION * channels, device=device, dtype=dtype)
         self.contract = operations.Linear(EXPANSION // 2 * channels, channels, device=device, dtype=dtype)
 
-    def forward(self, x: Tensor, call: SiteCall = AS_TRAINED) -> Tensor:
+    def forward(self, x: Tensor, call: ModuleCall = AS_TRAINED) -> Tensor:
         """Transform each frame of each pixel.
 
         Args:
             x: (N, F, C).
-            call: from `SiteCall.for_sequences`.
+            call: from `ModuleCall.for_sequences`.
 
         Returns:
             (N, F, C).

@@ -11,8 +11,37 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..checkpoints.motion_lora import Convolution, LoraPair
 from .module_call import Branch, Value
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """How a convolution moves over a feature map, vertically and horizontally; named as torch's layer has it."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...] | str
+    dilation: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LoraPair:
+    """Two thin matrices; strength * (alpha / R) * up @ down is added to a weight.
+
+    Attributes:
+        target: the weight, by our name.
+        slice: (first row, number of rows) of the weight that changes; None is all of it.
+        up: (O, R), or (O, R, 1, 1) for a convolution.
+        down: (R, I), or (R, I, height, width) for a convolution.
+        alpha: numerator of the scale; None means a scale of 1, as in the official files.
+        convolution: of the layer, which ``down`` follows; None for linear layers.
+    """
+
+    target: str
+    slice: tuple[int, int] | None
+    up: Tensor
+    down: Tensor
+    alpha: float | None
+    convolution: Convolution | None = None
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class Branch:
     Attributes:
         down: layer from the input's width to the rank.
         up: layer from the rank to the output's width, or to ``rows`` of it.
-        strength: factor; a tensor is (R, P or 1), or (N or 1, F, 1) within `SiteCall.for_sequences`.
+        strength: factor; a tensor is (R, P or 1), or (N or 1, F, 1) within `ModuleCall.for_sequences`.
         rows: (first, number of) output channels that change; None is all.
         factor: of the pair itself, whatever the strength.
     """
@@ -49,7 +49,7 @@ class PoseMerge:
     """Camera features that enter the first temporal attention: h + strength * merge(h + pose).
 
     Attributes:
-        pose: (R, C, P), or (W * P, F, C) within `SiteCall.for_sequences`.
+        pose: (R, C, P), or (W * P, F, C) within `ModuleCall.for_sequences`.
         merge: layer from C to C.
         strength: as in `Branch`.
 
@@ -68,7 +68,7 @@ class PoseMerge:
 
 
 @dataclass(frozen=True, eq=False)
-class SiteCall:
+class ModuleCall:
     """Everything a motion module is told besides its input.
 
     Attributes:
@@ -85,7 +85,7 @@ class SiteCall:
     pose: PoseMerge | None = None
     views: tuple[ViewGroup, ...] = ()
 
-    def of_pixels(self, pixels: slice) -> "SiteCall":
+    def of_pixels(self, pixels: slice) -> "ModuleCall":
         """The same for some of the pixels."""
 
         def cut(value: Value) -> Value:
@@ -93,7 +93,7 @@ class SiteCall:
 
         return self.mapped(cut, lambda pose: pose[..., pixels])
 
-    def for_sequences(self, clips: int, frames: int, pixels: int) -> "SiteCall":
+    def for_sequences(self, clips: int, frames: int, pixels: int) -> "ModuleCall":
         """The same with values of shape (N or 1, F, 1) and a pose of (W * P, F, C), to act on (N, F, C) tensors.
 
         Args:
@@ -116,7 +116,7 @@ class SiteCall:
 
         return self.mapped(arrange, arrange_pose)
 
-    def in_views(self, group: ViewGroup, sequences: int) -> "SiteCall":
+    def in_views(self, group: ViewGroup, sequences: int) -> "ModuleCall":
         """The same for the views of a group, (N * V, L, C) tensors.
 
         Args:
@@ -139,7 +139,7 @@ class SiteCall:
             branch.add_to(out, x)
         return out
 
-    def mapped(self, change: Callable[[Value], Value], change_pose: Callable[[Tensor], Tensor]) -> "SiteCall":
+    def mapped(self, change: Callable[[Value], Value], change_pose: Callable[[Tensor], Tensor]) -> "ModuleCall":
         """The same with other values and another pose; what is no value stays."""
         changed: dict[int, Value] = {}
 
@@ -161,4 +161,4 @@ class SiteCall:
         )
 
 
-AS_TRAINED = SiteCall()
+AS_TRAINED = ModuleCall()

@@ -13,10 +13,11 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from ..spec import GROUPS, MotionSpec, Place
+from ..spec import GROUPS, MotionSpec, UNetPart
 from .feed_forward import EXPANSION, FeedForward
 from .image_encoder import ImageEncoder
-from .module_call import AS_TRAINED, SiteCall
+from .module_call import AS_TRAINED, ModuleCall
+from .positions import require_positions
 from .temporal_attention import Attention, TemporalAttention
 from .views import longest
 
@@ -100,7 +101,7 @@ class MotionModule(nn.Module):
         self.feed_forward = FeedForward(channels, operations, device, dtype)
         self.proj_out = operations.Linear(channels, channels, device=device, dtype=dtype)
 
-    def forward(self, x: Tensor, frames: int, call: SiteCall = AS_TRAINED) -> Tensor:
+    def forward(self, x: Tensor, frames: int, call: ModuleCall = AS_TRAINED) -> Tensor:
         """Let the frames of each clip see each other.
 
         Args:
@@ -140,7 +141,7 @@ class MotionModule(nn.Module):
         clip = self.norm(rearrange(x, "(b f) c h w -> b c (f h) w", f=frames))
         return rearrange(clip, "b c (f h) w -> (b f) c h w", f=frames)
 
-    def _animate(self, pixels: Tensor, normed: Tensor, call: SiteCall) -> Tensor:
+    def _animate(self, pixels: Tensor, normed: Tensor, call: ModuleCall) -> Tensor:
         """Some pixels of all clips: the layout changes once on the way in, and once in the sum on the way out."""
         clips, frames, _, count = pixels.shape
         inner = call.for_sequences(clips, frames, count)
@@ -154,7 +155,7 @@ class MotionModule(nn.Module):
             return pixels + (x.unflatten(0, (-1, len(effect))) * effect).flatten(0, 1)
         return torch.add(pixels, x, alpha=call.effect)
 
-    def _attend(self, x: Tensor, call: SiteCall) -> Tensor:
+    def _attend(self, x: Tensor, call: ModuleCall) -> Tensor:
         """All attentions, one after the other."""
         for attention in self.attentions:
             x = attention(x, call)
@@ -162,7 +163,7 @@ class MotionModule(nn.Module):
                 call = replace(call, pose=None)  # only the first attention was trained with poses
         return x
 
-    def _attend_in_views(self, x: Tensor, call: SiteCall) -> Tensor:
+    def _attend_in_views(self, x: Tensor, call: ModuleCall) -> Tensor:
         """All attentions on each view, then the blend of the views."""
         blended = None
         for group in call.views:
@@ -171,11 +172,8 @@ class MotionModule(nn.Module):
         return x if blended is None else blended
 
     def _check(self, batch: int, frames: int, together: int) -> None:
-        if together > self.max_frames:
-            raise ValueError(
-                f"This motion module takes at most {self.max_frames} frames at once and got {together}; "
-                f"add Context Windows with a context_length of at most {self.max_frames}."
-            )
+        cure = f"add Context Windows with a context_length of at most {self.max_frames}"
+        require_positions("This motion module", self.max_frames, together, cure)
         if batch % frames:
             raise ValueError(
                 f"A batch of {batch} latents is no whole number of clips of {frames} frames; "
@@ -209,13 +207,13 @@ class MotionNetwork(nn.Module):
         self.spec = spec
         self.sites = nn.ModuleDict(
             {
-                f"{site.place}_{site.index}": MotionModule(
+                f"{site.part}_{site.index}": MotionModule(
                     site.channels, spec, operations, attention, device, dtype, max_sequences
                 )
                 for site in spec.sites
             }
         )
-        widths = tuple(site.channels for site in spec.sites if (site.place, site.index % 3) == ("input", 2))
+        widths = tuple(site.channels for site in spec.sites if (site.part, site.index % 3) == ("input", 2))
         self.image_encoder = ImageEncoder(widths, operations, device, dtype) if spec.image_encoder else None
         self.image_input = (
             operations.Conv2d(IMAGE_CHANNELS, widths[0], 3, padding=1, bias=False, device=device, dtype=dtype)
@@ -223,6 +221,6 @@ class MotionNetwork(nn.Module):
             else None
         )
 
-    def module_at(self, place: Place, index: int) -> MotionModule | None:
+    def module_at(self, part: UNetPart, index: int) -> MotionModule | None:
         """The motion module that follows a UNet block, or None where there is none."""
-        return getattr(self.sites, f"{place}_{index}", None)
+        return getattr(self.sites, f"{part}_{index}", None)

@@ -1,4 +1,4 @@
-"""Sinusoidal positions of frames.
+"""Positions of frames: the sinusoidal table, and the rule that no frame may be without one.
 
 Shape letters: F = frames, C = channels.
 """
@@ -25,3 +25,19 @@ def sinusoidal_positions(frames: int, channels: int) -> Tensor:
     steps = torch.exp(torch.arange(0, channels, 2) * (-math.log(10000.0) / channels))
     angles = torch.arange(frames).unsqueeze(1) * steps
     return torch.stack((angles.sin(), angles.cos()), dim=-1).reshape(1, frames, channels)
+
+
+def require_positions(what: str, limit: int, together: int, cure: str) -> None:
+    """Refuse more frames at once than there are positions.
+
+    Args:
+        what: has the positions; begins the sentence.
+        limit: positions.
+        together: frames that attend to each other.
+        cure: ends the sentence.
+
+    Raises:
+        ValueError: ``together`` is above ``limit``.
+    """
+    if together > limit:
+        raise ValueError(f"{what} has positions for {limit} frames, but {together} would be sampled together; {cure}.")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .module_call import AS_TRAINED, SiteCall
+from .module_call import AS_TRAINED, ModuleCall
 from .positions import sinusoidal_positions
 
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -58,12 +58,12 @@ class TemporalAttention(nn.Module):
         # Always float32: it is tiny, and an fp8 network would round it to a few levels.
         self.register_buffer("positions", sinusoidal_positions(max_frames, channels).to(device))
 
-    def forward(self, x: Tensor, call: SiteCall = AS_TRAINED) -> Tensor:
+    def forward(self, x: Tensor, call: ModuleCall = AS_TRAINED) -> Tensor:
         """Attend along F.
 
         Args:
             x: (N, F, C), F at most ``max_frames``.
-            call: from `SiteCall.for_sequences`.
+            call: from `ModuleCall.for_sequences`.
 
         Returns:
             (N, F, C).
@@ -81,7 +81,7 @@ class TemporalAttention(nn.Module):
         return torch.add(x, out, alpha=self.gain)
 
     @staticmethod
-    def _scaled(k: Tensor, call: SiteCall) -> Tensor:
+    def _scaled(k: Tensor, call: ModuleCall) -> Tensor:
         """Keys (N, A, F, D) times the scale of their frame and pixel."""
         if isinstance(call.scale, Tensor):
             return k * call.scale.unsqueeze(1)

@@ -69,7 +69,7 @@ def between(low: float, high: float, share: float) -> float:
     return low * (1 - share) + high * share
 
 
-def listed(values: Sequence[object]) -> ListedValues:
+def listed_values(values: Sequence[object]) -> ListedValues:
     """Values of a list.
 
     Raises:
@@ -98,5 +98,5 @@ def values_of(value: object, name: str) -> FrameValues:
     if isinstance(value, FrameValues):
         return value
     if isinstance(value, list | tuple):
-        return listed(cast("Sequence[object]", value))
+        return listed_values(cast("Sequence[object]", value))
     raise ValueError(f"{name} is {value!r}; connect FRAME_VALUES or a list of numbers, one per frame.")

@@ -5,13 +5,9 @@ the window wraps, so that position in the window and frame number agree, the ove
 and ends with the clip, which in a closed loop none does.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .schedules import WindowSettings
+from .settings import WindowSettings
 
 SMALLEST = 1e-37  # what core uses for "almost none" at the foot of a ramp: a normal number in float32
 
@@ -35,7 +31,7 @@ def window_weights(settings: WindowSettings, window: list[int], total_frames: in
     frames = _unrolled(window, total_frames)
     open_ends = not settings.joins_ends
     at_start, at_end = open_ends and frames[0] == 0, open_ends and (frames[-1] + 1) % total_frames == 0
-    return FUSE_METHODS[settings.fuse](frames, settings.overlap, (at_start, at_end))
+    return WEIGHTS_BY_METHOD[settings.fuse](frames, settings.overlap, (at_start, at_end))
 
 
 def blend_shares(settings: WindowSettings, windows: list[list[int]], total_frames: int) -> list[list[float]]:
@@ -102,7 +98,8 @@ def _relative(frames: list[int], overlap: int, clip_ends: tuple[bool, bool]) -> 
     return [max(1e-2, 1 - abs(frame - middle) / half) for frame in frames]
 
 
-FUSE_METHODS: dict[str, Callable[[list[int], int, tuple[bool, bool]], list[float]]] = {
+# keyed by settings.FUSE_METHODS
+WEIGHTS_BY_METHOD: dict[str, Callable[[list[int], int, tuple[bool, bool]], list[float]]] = {
     "pyramid": _pyramid,
     "flat": _flat,
     "overlap_linear": _overlap_linear,

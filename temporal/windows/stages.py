@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from .schedules import WindowSettings, windows_for_step
+from .schedules import windows_for_step
+from .settings import WindowSettings
 
-STEPS = 4  # by then the schedules that move have made as many windows as they ever do, or nearly
+STEPS_LOOKED_AT = 4  # by then the schedules that move have made about as many windows as they ever do
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WindowStage:
     """Windows over a part of the noise schedule.
 
@@ -48,7 +49,7 @@ class WindowStage:
         length = min(self.settings.length, total_frames)
         if self.windows_per_batch < 2:
             return length
-        windows = max(len(windows_for_step(self.settings, total_frames, step)) for step in range(STEPS))
+        windows = max(len(windows_for_step(self.settings, total_frames, step)) for step in range(STEPS_LOOKED_AT))
         return length * min(self.windows_per_batch, windows)
 
 

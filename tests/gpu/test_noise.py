@@ -14,7 +14,7 @@ from zoetrope.temporal.noise import NoiseSettings
 def test_free_init_on_cuda_matches_the_cpu():
     def iterated(model):
         noisy = apply_noise(model, NoiseSettings(length=4, overlap=2, frame_seeds=True))
-        return toy.sample(apply_free_init(noisy, FreeInitSettings(2, fast=True))).cpu()
+        return toy.sample(apply_free_init(noisy, FreeInitSettings(iterations=2, fast=True))).cpu()
 
     model = toy.toy_model_patcher()
     cuda = comfy.model_patcher.ModelPatcher(toy.toy_model_patcher().model, torch.device("cuda"), torch.device("cpu"))

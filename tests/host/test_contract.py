@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from support.pack import ROOT
+from zoetrope.nodes.motion import MotionInputs
 
 GOLDEN = ROOT / "tests" / "golden" / "nodes.json"
 FILE_INPUTS = {
@@ -61,22 +62,8 @@ def parameters_of(node) -> list[inspect.Parameter]:
     named = []
     for parameter in inspect.signature(node.execute).parameters.values():
         shared = parameter.kind is inspect.Parameter.VAR_KEYWORD
-        named += inspect.signature(shared_motion_inputs).parameters.values() if shared else [parameter]
+        named += inspect.signature(MotionInputs).parameters.values() if shared else [parameter]
     return named
-
-
-def shared_motion_inputs(
-    beta_schedule,
-    motion_lora=(),
-    scale=1.0,
-    effect=1.0,
-    start_percent=0.0,
-    end_percent=1.0,
-    mask=None,
-    per_block="",
-    timestep_keyframes=None,
-):
-    """What `zoetrope.nodes.motion.settings_from` and `apply_with` read, with their defaults."""
 
 
 @every_node

@@ -9,17 +9,18 @@ from zoetrope.host.call.sampling_range import SamplingRange
 from zoetrope.host.call.strength import Strength
 from zoetrope.host.lora.unet_lora import apply_lora
 from zoetrope.host.motion.view_windows import apply_views
-from zoetrope.host.preview_schedule import chart_of, picture, planned_steps
+from zoetrope.host.preview_schedule import chart_of, planned_steps, schedule_image
 from zoetrope.host.prompts.cfg_per_frame import apply_guidance, guidance_of
 from zoetrope.host.sampling.context_windows import apply_windows
 from zoetrope.nodes.preview_schedule import PreviewSchedule
-from zoetrope.temporal.values.frame_values import listed
+from zoetrope.temporal.values.frame_values import listed_values
 from zoetrope.temporal.values.schedule import parse_value_schedule
 from zoetrope.temporal.windows.blending import blend_shares
-from zoetrope.temporal.windows.schedules import WindowSettings, windows_for_step
+from zoetrope.temporal.windows.schedules import windows_for_step
+from zoetrope.temporal.windows.settings import WindowSettings
 
 FRAMES, STEPS = 11, 5
-SMALL = WindowSettings(4, 1)
+SMALL = WindowSettings(length=4, overlap=1)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,9 @@ def model():
 def staged(model):
     """Whole clip after 60 %, a loop in the first 30 %, one window a call so that they can be told apart."""
     base = apply_windows(model, SMALL, 1, end=0.6)
-    return apply_windows(base, WindowSettings(6, 2, "looped_uniform", "flat", closed_loop=True), 1, end=0.3)
+    return apply_windows(
+        base, WindowSettings(length=6, overlap=2, schedule="looped_uniform", fuse="flat", closed_loop=True), 1, end=0.3
+    )
 
 
 def cores(model, **options):
@@ -77,7 +80,7 @@ def test_shares_are_those_of_the_stage_at_work(model):
     assert plan[2].windows == windows
     assert plan[2].shares == blend_shares(SMALL, windows, FRAMES)
     (step,) = planned_steps(cores(model, causal_window_fix=False), FRAMES, 1)
-    relative = WindowSettings(4, 1, "standard_uniform", "relative")
+    relative = WindowSettings(length=4, overlap=1, schedule="standard_uniform", fuse="relative")
     assert step.shares == blend_shares(relative, step.windows, FRAMES) != blend_shares(SMALL, step.windows, FRAMES)
     assert [step.plan.split(",")[0] for step in plan] == ["windows of 6"] * 2 + ["windows of 4"] + [
         "all frames at once"
@@ -86,7 +89,7 @@ def test_shares_are_those_of_the_stage_at_work(model):
 
 @pytest.mark.newest_host
 def test_the_chart_says_how_much_work_it_is(model):
-    chart = chart_of(apply_windows(model, WindowSettings(4, 1, "standard_static")), 10, 3, None)
+    chart = chart_of(apply_windows(model, WindowSettings(length=4, overlap=1, schedule="standard_static")), 10, 3, None)
     # three windows of four frames over ten
     assert {row.note for row in chart.rows} == {"3 windows, 1.20 passes"}
     assert chart.lines == [
@@ -98,7 +101,10 @@ def test_the_chart_says_how_much_work_it_is(model):
 
 @pytest.mark.newest_host
 def test_views_lie_within_their_windows(model):
-    viewed = apply_views(apply_windows(model, WindowSettings(6, 2, "standard_static")), WindowSettings(4, 2))
+    viewed = apply_views(
+        apply_windows(model, WindowSettings(length=6, overlap=2, schedule="standard_static")),
+        WindowSettings(length=4, overlap=2),
+    )
     first, second = chart_of(viewed, 10, 1, None).rows[0].bars
     assert [list(view) for view in first.views] == [[0, 1, 2, 3], [2, 3, 4, 5]]
     assert [list(view) for view in second.views] == [[4, 5, 6, 7], [6, 7, 8, 9]]
@@ -130,9 +136,9 @@ def test_guidance_and_loras_per_frame_are_drawn_and_constants_are_not(model, tmp
 
 @pytest.mark.newest_host
 def test_given_values_may_be_a_list_and_other_things_are_named(model):
-    assert torch.equal(picture(model, 3, 1, [1, 2, 3]), picture(model, 3, 1, listed([1, 2, 3])))
+    assert torch.equal(schedule_image(model, 3, 1, [1, 2, 3]), schedule_image(model, 3, 1, listed_values([1, 2, 3])))
     with pytest.raises(ValueError, match="frame_values is 'x'; connect FRAME_VALUES"):
-        picture(model, 3, 1, "x")
+        schedule_image(model, 3, 1, "x")
 
 
 def test_windows_over_another_axis_and_of_unknown_packs_leave_the_clip_whole(model):

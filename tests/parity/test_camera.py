@@ -20,7 +20,7 @@ from zoetrope.motion_models.checkpoints.camera_ctrl import read_camera_checkpoin
 from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint
 from zoetrope.motion_models.checkpoints.weight_names import unet_block
 from zoetrope.motion_models.networks.camera_encoder import CameraNetwork
-from zoetrope.motion_models.networks.module_call import PoseMerge, SiteCall
+from zoetrope.motion_models.networks.module_call import ModuleCall, PoseMerge
 from zoetrope.motion_models.networks.motion_module import MotionNetwork
 
 HEADS = 8
@@ -141,6 +141,6 @@ def test_motion_module_with_poses(weights, network, relative_error, name):
     place = unet_block(part, int(level), int(number))
     features = network.encode(rays_of(16))
     merge = PoseMerge(features[network.spec.level_of(*place)].flatten(2), network.merge_at(*place))
-    out = motion.module_at(*place)(rearrange(x, "b c f h w -> (b f) c h w"), 16, SiteCall(pose=merge))
+    out = motion.module_at(*place)(rearrange(x, "b c f h w -> (b f) c h w"), 16, ModuleCall(pose=merge))
     change = rearrange(out, "(b f) c h w -> b c f h w", b=2) - x
     assert relative_error("CameraCtrl", "motion module with poses, restated, float64", change, theirs) < 1e-12

@@ -129,7 +129,7 @@ def test_the_whole_loop_equals_diffusers(kind, iterations, fast, monkeypatch, re
     def answer(executor, x, t, *args, **kwargs):
         return prediction(x / (1 + t.view(-1, 1, 1, 1) ** 2) ** 0.5)
 
-    model = apply_free_init(toy.toy_model_patcher(), FreeInitSettings(iterations, kind, fast=fast))
+    model = apply_free_init(toy.toy_model_patcher(), FreeInitSettings(iterations=iterations, kind=kind, fast=fast))
     model.add_wrapper_with_key(WrappersMP.APPLY_MODEL, "test", answer)
     guider = comfy.samplers.CFGGuider(model)
     guider.set_conds(toy.conditioning(), toy.conditioning(6))

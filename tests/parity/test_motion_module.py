@@ -20,12 +20,13 @@ from torch.nn.functional import group_norm, layer_norm, linear
 from support.files.motion import TOY_WIDTHS, fill, module_names, module_shapes, motion_file, motion_shapes
 from support.references.diffusers_unets import PerFrameNorm
 from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint
-from zoetrope.motion_models.networks.module_call import SiteCall
+from zoetrope.motion_models.networks.module_call import ModuleCall
 from zoetrope.motion_models.networks.motion_module import MotionNetwork
 from zoetrope.motion_models.networks.positions import sinusoidal_positions
 from zoetrope.motion_models.networks.views import view_groups
 from zoetrope.temporal.windows.blending import blend_shares
-from zoetrope.temporal.windows.schedules import WindowSettings, windows_for_step
+from zoetrope.temporal.windows.schedules import windows_for_step
+from zoetrope.temporal.windows.settings import WindowSettings
 
 FAMILIES = {
     "v1": {"positions": 24},
@@ -140,7 +141,7 @@ def test_published_code_in_float64(family, scale, size, relative_error):
     name = "up_blocks.3.motion_modules.2."
     published = {key.removeprefix(name): weight for key, weight in file.items() if key.startswith(name)}
     x = frames_of(*size, dtype=torch.float64)
-    ours = change(network.module_at("output", 11), x, call=SiteCall(scale=scale))
+    ours = change(network.module_at("output", 11), x, call=ModuleCall(scale=scale))
     reference = "published code restated, float64, 1 module"
     assert relative_error(family, reference, ours, published_change(published, x, scale)) < 1e-14
 
@@ -164,11 +165,11 @@ def test_every_module_of_diffusers_motion_adapter(family, relative_error):
     sites = iter(network.spec.sites)
     for name in module_names(middle=FAMILIES[family].get("middle", False)):
         site = next(sites)
-        assert PLACES[name.split(".")[0]] == site.place
+        assert PLACES[name.split(".")[0]] == site.part
         transformer = adapter.get_submodule(name)
         transformer.norm = PerFrameNorm(transformer.norm)
         x = frames_of(2, 16, 4, 6, site.channels)
-        ours = change(network.module_at(site.place, site.index), x)
+        ours = change(network.module_at(site.part, site.index), x)
         reference = "diffusers MotionAdapter, norm per frame, all modules"
         assert relative_error(family, reference, ours, diffusers_change(transformer, x)) < 2e-6
 
@@ -245,10 +246,10 @@ def test_views_against_diffusers_freenoise(fuse, wide_module, relative_error):
     )
     block.load_state_dict(theirs.transformer_blocks[0].state_dict())
     theirs.transformer_blocks[0] = block.eval().requires_grad_(False)
-    frames, settings = 40, WindowSettings(16, 4, "standard_static", fuse)
+    frames, settings = 40, WindowSettings(length=16, overlap=4, schedule="standard_static", fuse=fuse)
     windows = windows_for_step(settings, frames, 0)
     views = view_groups(windows, blend_shares(settings, windows, frames), torch.device("cpu"))
     x = frames_of(2, frames, 4, 3, 320)
     reference = "diffusers FreeNoise block, true width"
-    error = relative_error("v3", reference, change(ours, x, call=SiteCall(views=views)), diffusers_change(theirs, x))
+    error = relative_error("v3", reference, change(ours, x, call=ModuleCall(views=views)), diffusers_change(theirs, x))
     assert error < 2e-6

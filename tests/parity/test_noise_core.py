@@ -26,5 +26,5 @@ def test_drawing_equals_cores_prepare_noise(seed, dtype):
 
 def test_frame_seeds_are_cores_noise_of_single_images():
     latent = torch.zeros(5, 4, 8, 8)
-    ours = clip_noise(NoiseSettings("default", frame_seeds=True), comfy.sample.prepare_noise(latent, 20), 20)
+    ours = clip_noise(NoiseSettings(kind="default", frame_seeds=True), comfy.sample.prepare_noise(latent, 20), 20)
     assert torch.equal(ours, torch.cat([comfy.sample.prepare_noise(latent[:1], 20 + frame) for frame in range(5)]))

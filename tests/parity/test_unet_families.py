@@ -17,8 +17,8 @@ from support.toy_models import unet as toy
 from support.toy_models.files import animate, put
 from support.toy_models.motion import SHAPES, motion_state_dict
 from zoetrope.host.call.strength import strength_of
-from zoetrope.host.conditioners.animatelcm_i2v import ImageReferenceGuide
-from zoetrope.host.conditioners.pia import PiaGuide
+from zoetrope.host.conditioners.animatelcm_i2v import ImageReferenceConditioner
+from zoetrope.host.conditioners.pia import PiaConditioner
 from zoetrope.host.loading import model_files as files
 from zoetrope.host.motion.load import load_motion_model
 from zoetrope.motion_models.networks.positions import sinusoidal_positions
@@ -32,13 +32,13 @@ def is_sdxl(family):
     return SHAPES[family][2] == 3
 
 
-def one_call(directory, family, chunks, guides=()):
+def one_call(directory, family, chunks, conditioners=()):
     """(MODEL, motion model, arguments and result of one UNet call)."""
     name = FILE_NAMES.get(family, f"{family}.safetensors")
     motion = load_motion_model(put(files.MOTION_MODELS, directory / name, motion_state_dict(family)))
     assert motion.spec.family.name == family
     base = toy_sdxl.toy_sdxl_patcher() if is_sdxl(family) else toy.toy_model_patcher()
-    model = animate(base, motion, schedule="use_existing", guides=guides)
+    model = animate(base, motion, schedule="use_existing", conditioners=conditioners)
     captured = []
 
     def capture(executor, x, timesteps, context, *args, **kwargs):
@@ -109,7 +109,7 @@ def test_image_to_video_unet_equals_diffusers(tmp_path, chunks, relative_error):
     ``DownBlock3D``. The encoder that makes the features has its own test.
     """
     image = torch.randn(1, 4, toy.SIZE, toy.SIZE, generator=torch.Generator().manual_seed(8)) / 0.18215
-    base, motion, call = one_call(tmp_path, "animatelcm_i2v", chunks, (ImageReferenceGuide(image, drift=0.8),))
+    base, motion, call = one_call(tmp_path, "animatelcm_i2v", chunks, (ImageReferenceConditioner(image, drift=0.8),))
     features = motion.patcher.model.image_encoder(image * 0.18215, FRAMES, 0.8)
     theirs, without = (in_diffusers(base, "animatelcm_i2v", call, True, added) for added in (features, ()))
     reference = "diffusers UNetMotionModel, motion norm per frame"
@@ -145,7 +145,7 @@ def test_pia_unet_equals_the_5d_restatement(tmp_path, chunks, relative_error):
     """The first convolution has the nine inputs noisy latent, affinity, condition latent * 0.18215."""
     image = torch.randn(1, 4, toy.SIZE, toy.SIZE, generator=torch.Generator().manual_seed(8)) / 0.18215
     affinities = [1.0, 0.9, 0.85, 0.85, 0.85]
-    guide = PiaGuide(image, "motion_small", values=strength_of(affinities, "affinity"))
+    guide = PiaConditioner(image, "motion_small", values=strength_of(affinities, "affinity"))
     base, motion, call = one_call(tmp_path, "pia", chunks, (guide,))
     rows = torch.tensor(affinities).view(FRAMES, 1, 1, 1).expand(-1, 1, toy.SIZE, toy.SIZE)
     condition = torch.cat((rows, (image * 0.18215).expand(FRAMES, -1, -1, -1)), dim=1)

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from zoetrope.temporal.windows.blending import blend_shares, window_weights
-from zoetrope.temporal.windows.schedules import SCHEDULES, WindowSettings, step_phase, windows_for_step
+from zoetrope.temporal.windows.schedules import step_phase, windows_for_step
+from zoetrope.temporal.windows.settings import SCHEDULES, WindowSettings
 
 
 def core_windows(settings, total, step):
@@ -40,7 +41,9 @@ def test_windows_without_stride_equal_cores(schedule, closed_loop):
     for length, overlap in ((4, 0), (4, 1), (7, 3), (16, 4), (16, 8), (5, 4)):
         for total in range(length + 1, 70, 3):
             for step in range(9):
-                settings = WindowSettings(length, overlap, schedule, stride=1, closed_loop=closed_loop)
+                settings = WindowSettings(
+                    length=length, overlap=overlap, schedule=schedule, stride=1, closed_loop=closed_loop
+                )
                 assert windows_for_step(settings, total, step) == core_windows(settings, total, step)
 
 
@@ -51,7 +54,7 @@ def test_windows_with_stride_equal_cores_where_those_are_usable(schedule):
         for total in range(length + 1, 90, 2):
             for stride in (2, 3, 4):
                 for step in range(6):
-                    settings = WindowSettings(length, overlap, schedule, stride=stride)
+                    settings = WindowSettings(length=length, overlap=overlap, schedule=schedule, stride=stride)
                     theirs = core_windows(settings, total, step)
                     if usable(theirs, total):
                         compared += 1
@@ -60,7 +63,7 @@ def test_windows_with_stride_equal_cores_where_those_are_usable(schedule):
 
 
 def test_core_still_leaves_frames_out_with_a_stride():
-    settings = WindowSettings(5, 2, "standard_uniform", stride=2)
+    settings = WindowSettings(length=5, overlap=2, schedule="standard_uniform", stride=2)
     assert 1 not in set().union(*core_windows(settings, 11, 2))
 
 
@@ -84,14 +87,14 @@ def test_weights_equal_cores(ours, theirs):
             continue  # core raises a shape error there
         for start in (0, 3, 40 - length):
             window = list(range(start, start + length))
-            mine = torch.tensor(window_weights(WindowSettings(length, overlap, fuse=ours), window, 40))
+            mine = torch.tensor(window_weights(WindowSettings(length=length, overlap=overlap, fuse=ours), window, 40))
             assert torch.allclose(mine, core_weights(theirs, window, 40, overlap), rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("schedule", ["standard_static", "standard_uniform"])
 def test_relative_blend_equals_cores_running_average(schedule):
     """Core updates the average window by window in ``combine_context_window_results``; ours weighs once."""
-    settings = WindowSettings(7, 3, schedule, "relative")
+    settings = WindowSettings(length=7, overlap=3, schedule=schedule, fuse="relative")
     total, generator = 23, torch.Generator().manual_seed(0)
     handler = core.IndexListContextHandler(
         core.get_matching_context_schedule(schedule), core.get_matching_fuse_method("relative"), 7, 3

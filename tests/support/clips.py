@@ -14,8 +14,8 @@ import psutil
 from PIL import Image
 
 from zoetrope.video.ffmpeg import find_ffmpeg
-from zoetrope.video.formats.available import catalogue
-from zoetrope.video.formats.encoder_probe import opened
+from zoetrope.video.formats.available import keep_writable
+from zoetrope.video.formats.encoder_probe import probe_encoders
 from zoetrope.video.formats.table import FORMATS
 
 
@@ -32,12 +32,12 @@ def written_formats():
     """The formats that this ffmpeg writes without a GPU, each with the encoder that it opens."""
     rows = [row for name, row in FORMATS.items() if not name.startswith("nvenc-")]
     names = [encoder.name for row in rows for encoder in row.encoders]
-    return dict(catalogue(rows, opened(names, find_ffmpeg())).rows)
+    return dict(keep_writable(rows, probe_encoders(names, find_ffmpeg())).rows)
 
 
 def send(encoder, frames):
     """Give 8-bit RGB or RGBA frames to an encoder, in the depth it wants."""
-    encoder.write(frames if encoder.pixels.bits == 8 else frames.astype(np.uint16) * 257)
+    encoder.write(frames if encoder.job.pixels.bits == 8 else frames.astype(np.uint16) * 257)
 
 
 def clip_name(row):

@@ -10,6 +10,7 @@ from comfy.taesd.taesd import TAESD
 
 from support.clips import chart
 from support.run_nodes import run_node
+from zoetrope.host.video.save_settings import VideoSettings
 from zoetrope.nodes.combine_video import CombineVideo
 
 PROMPT = {"7": {"class_type": "ZoetropeCombineVideo", "inputs": {"text": "=;#\\\n\u65e5"}}}
@@ -51,6 +52,11 @@ def combine(**inputs):
     """Run the node; returns its VIDEO and what the frontend gets."""
     outputs, ui = run_node(CombineVideo, PROMPT, WORKFLOW, **{**REQUIRED, **inputs})
     return outputs[0], ui
+
+
+def plan_for(prefix, **widgets):
+    """Widgets that were checked."""
+    return VideoSettings(**{"frame_rate": 8.0, "format": "h264-mp4", **widgets}, filename_prefix=prefix).resolved()
 
 
 def saved_file(folders, ui):

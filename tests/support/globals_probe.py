@@ -56,12 +56,12 @@ def changed(before: dict, when: str) -> None:
 
 def main() -> None:
     before = snapshot()
+    from support import pack  # noqa: F401, I001, PLC0415  # makes the pack importable
     import zoetrope.nodes  # noqa: F401, PLC0415
-    from support import pack  # noqa: F401, PLC0415
     from support.toy_models import unet as toy  # noqa: PLC0415
     from support.toy_models.files import animate, motion_lora, motion_model  # noqa: PLC0415
     from zoetrope.host.sampling.context_windows import apply_windows  # noqa: PLC0415
-    from zoetrope.temporal.windows.schedules import WindowSettings  # noqa: PLC0415
+    from zoetrope.temporal.windows.settings import WindowSettings  # noqa: PLC0415
 
     changed(before, "after import")
     with tempfile.TemporaryDirectory() as folder:

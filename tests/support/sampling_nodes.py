@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from support.clips import chart
 from support.run_nodes import run_node
 from support.toy_models import unet as toy
+from zoetrope.host.sampling.sampler_inputs import SamplerInputs
 from zoetrope.nodes.sample_video import SampleEndless, SampleVideo
 
 SIZE = 64  # pixels of a side: latents of 8x8
@@ -26,6 +27,12 @@ def toy_vae(network):
 
 def prompts(frames=1):
     return toy.conditioning(frames=frames), toy.conditioning(seed=6)
+
+
+def inputs_for(model, conditioning, cfg):
+    """What a node that samples got: a MODEL, its (positive, negative) and CFG."""
+    positive, negative = conditioning
+    return SamplerInputs(model=model, positive=positive, negative=negative, cfg=cfg)
 
 
 def clip(frames, size=SIZE):

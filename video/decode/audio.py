@@ -13,22 +13,22 @@ import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
-from .container import VideoFile, sound_stream
+from .container import VideoFile, audio_stream
 
 EARLIER = Fraction(1, 4)  # seconds decoded before the start; codecs need some blocks until they are right
 GAP = Fraction(1, 20)  # seconds; smaller differences between stated and counted times are rounding of the container
 
 
-def sound_bytes(file: VideoFile, seconds: Fraction) -> int:
-    """Bytes that ``read_sound`` will give, 0 without sound."""
+def audio_bytes(file: VideoFile, seconds: Fraction) -> int:
+    """Bytes that ``read_audio`` will give, 0 without sound."""
     with file.open() as container:
-        stream = sound_stream(container)
+        stream = audio_stream(container)
         if stream is None:
             return 0
         return 4 * stream.codec_context.channels * round(seconds * stream.codec_context.sample_rate)
 
 
-def read_sound(file: VideoFile, start: Fraction, seconds: Fraction) -> tuple[NDArray[np.float32], int] | None:
+def read_audio(file: VideoFile, start: Fraction, seconds: Fraction) -> tuple[NDArray[np.float32], int] | None:
     """Samples and how many a second, exactly as long as asked for; None for a silent file.
 
     Args:
@@ -40,7 +40,7 @@ def read_sound(file: VideoFile, start: Fraction, seconds: Fraction) -> tuple[NDA
         ((C, T) floats, samples a second).
     """
     with file.open() as container:
-        stream = sound_stream(container)
+        stream = audio_stream(container)
         if stream is None:
             return None
         if start > EARLIER:  # else from the very first block, which lies before time 0 where a codec has a delay

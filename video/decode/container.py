@@ -59,7 +59,7 @@ class VideoFile:
             name = f"'{os.path.basename(self.file)}'" if isinstance(self.file, str) else "The file"
             raise ValueError(f"{name} cannot be read as a video ({reason}); load another file.") from error
         try:
-            stream = picture_stream(container)
+            stream = video_stream(container)
             check_source(stream.codec_context.width, stream.codec_context.height)
         except ValueError:
             container.close()
@@ -87,7 +87,7 @@ class VideoFile:
             yield from frames
 
 
-def picture_stream(container: Any) -> Any:
+def video_stream(container: Any) -> Any:
     """The first video stream that is no cover picture and has a decoder.
 
     Raises:
@@ -104,7 +104,7 @@ def picture_stream(container: Any) -> Any:
     return known[0]
 
 
-def sound_stream(container: Any) -> Any:
+def audio_stream(container: Any) -> Any:
     """The last sound stream that can be decoded, as ComfyUI takes it, or None.
 
     Streams that ffmpeg has no decoder for are passed over: decoding one ends the process. So are impossible rates.

@@ -78,8 +78,8 @@ class Timeline:
         return all(abs((time - self.times[0]) * up - k * down) * JITTER <= down for k, time in enumerate(self.times))
 
 
-@dataclass(frozen=True)
-class Selection:
+@dataclass(frozen=True, kw_only=True)
+class TimeSelection:
     """The frames that are wanted; applied in this order.
 
     Attributes:
@@ -123,7 +123,7 @@ class TimeMap:
         start: seconds from the video's first frame to the first selected slot, for the sound.
     """
 
-    def __init__(self, timeline: Timeline, selection: Selection):
+    def __init__(self, timeline: Timeline, selection: TimeSelection):
         """Work out count, rate and start; no list of frames is made.
 
         Raises:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ..frame_size import FITS, LARGEST_SOURCE, Pixels, fitted
+from ..frame_size import FITS, LARGEST_SOURCE, PixelArray, fitted
 
 EXTENSIONS = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")  # Pillow runs a program for some of its others
@@ -32,33 +32,33 @@ def natural(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
-def is_picture(name: str) -> bool:
+def is_image(name: str) -> bool:
     """Whether a file is taken for a picture; hidden ones are not."""
     return name.lower().endswith(EXTENSIONS) and not name.startswith(".")
 
 
-def picture_names(names: Iterable[str]) -> list[str]:
+def image_names(names: Iterable[str]) -> list[str]:
     """Those of picture files, in natural order."""
-    return sorted(filter(is_picture, names), key=lambda name: (natural(name), name))
+    return sorted(filter(is_image, names), key=lambda name: (natural(name), name))
 
 
 @dataclass(frozen=True)
-class PictureHeader:
+class ImageHeader:
     """What is known before pixels are decoded: (width, height) upright, and whether it may be transparent."""
 
     size: tuple[int, int]
     alpha: bool
 
 
-def read_header(path: str) -> PictureHeader:
+def read_header(path: str) -> ImageHeader:
     """Raises a ValueError that names the file when it is no picture, or too large."""
     with _opened(path) as image:
         turned = TURNS.get(_orientation(image), (0, False))[0] % 2
         width, height = image.size[::-1] if turned else image.size
-        return PictureHeader((width, height), _has_alpha(image))
+        return ImageHeader((width, height), _has_alpha(image))
 
 
-def read_picture(path: str) -> Pixels:
+def read_image(path: str) -> PixelArray:
     """A picture upright.
 
     Returns:
@@ -77,7 +77,7 @@ def read_picture(path: str) -> Pixels:
     return np.ascontiguousarray(np.rot90(pixels[:, ::-1] if mirrored else pixels, quarters))
 
 
-def fitted_picture(path: str, picture: Pixels, size: tuple[int, int], mismatch: str) -> Pixels:
+def fitted_image(path: str, picture: PixelArray, size: tuple[int, int], mismatch: str) -> PixelArray:
     """A picture in the size of the first one.
 
     Args:
@@ -143,7 +143,7 @@ def _by_pillow(image: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(image.convert("RGBA" if _has_alpha(image) else "RGB"))
 
 
-def _by_opencv(path: str) -> Pixels:
+def _by_opencv(path: str) -> PixelArray:
     """16 bits; the path goes through NumPy, since OpenCV's own reading fails for names outside ASCII on Windows."""
     picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if picture is None:

@@ -16,12 +16,12 @@ import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
-from ..frame_size import Pixels
-from .audio import read_sound, sound_bytes
-from .container import VideoFile, nothing, picture_stream
+from ..frame_size import PixelArray
+from .audio import audio_bytes, read_audio
+from .container import VideoFile, nothing, video_stream
 from .frame_times import Timeline, ascending
-from .reformat import Fitter, has_alpha, is_deep, upright_size
-from .webp import WebpFrames, is_webp
+from .reformat import Reformatter, has_alpha, has_high_bit_depth, upright_size
+from .webp import WebpReader, is_webp
 
 # Each of their packets is a frame with the time it is shown at; of others only decoding tells. GIF is not among them:
 # what follows its last frame, such as a comment that holds a workflow, comes as a packet too.
@@ -29,11 +29,11 @@ PACKETS_ARE_FRAMES = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "apng", "flv")
 ODDEST_ASPECT = 16
 
 
-class Frames(Protocol):
+class VideoReader(Protocol):
     """What any source of moving pictures gives.
 
     Its numbers are those of ``timeline``, ``size`` is (width, height) as they are shown, ``alpha`` says whether pixels
-    can be transparent, and ``deep`` whether there are 16 bits a channel instead of 8.
+    can be transparent, and ``high_bit_depth`` whether there are 16 bits a channel instead of 8.
     """
 
     @property
@@ -46,41 +46,41 @@ class Frames(Protocol):
     def alpha(self) -> bool: ...
 
     @property
-    def deep(self) -> bool: ...
+    def high_bit_depth(self) -> bool: ...
 
-    def pictures(
+    def frames(
         self, numbers: Iterable[int], size: tuple[int, int], fit: str, untagged: str = "auto"
-    ) -> Generator[Pixels, None, None]:
+    ) -> Generator[PixelArray, None, None]:
         """Frames by ascending numbers as (H, W, C); one that is damaged is the one before."""
         ...
 
-    def sound_bytes(self, seconds: Fraction) -> int:
-        """Memory that the sound takes, 0 without any."""
+    def audio_bytes(self, seconds: Fraction) -> int:
+        """Bytes of the audio, 0 without any."""
         ...
 
-    def sound(self, start: Fraction, seconds: Fraction) -> tuple[NDArray[np.float32], int] | None:
+    def audio(self, start: Fraction, seconds: Fraction) -> tuple[NDArray[np.float32], int] | None:
         """((channels, samples), samples a second) from ``start`` after the first frame on; None for a silent file."""
         ...
 
 
 @dataclass(frozen=True)
-class Film:
-    """A video file that PyAV reads; see Frames.
+class ContainerReader:
+    """A video file that PyAV reads; see VideoReader.
 
     Attributes:
-        counted: frames are known by their place, because the file's times are missing or wrong.
+        has_no_timestamps: frames are known by their place, because the file's times are missing or wrong.
         pixel_aspect: width of a pixel over its height.
     """
 
     file: VideoFile
     timeline: Timeline
-    counted: bool
+    has_no_timestamps: bool
     size: tuple[int, int]
     alpha: bool
-    deep: bool
+    high_bit_depth: bool
     pixel_aspect: Fraction
 
-    def frames(self, numbers: Iterable[int]) -> Iterator[av.VideoFrame]:
+    def decoded_frames(self, numbers: Iterable[int]) -> Iterator[av.VideoFrame]:
         """Decoded frames by ascending numbers.
 
         Raises:
@@ -102,14 +102,14 @@ class Film:
                     raise ValueError("No frame of the video can be decoded: it is damaged; load another file.")
                 yield shown
 
-    def pictures(
+    def frames(
         self, numbers: Iterable[int], size: tuple[int, int], fit: str, untagged: str = "auto"
-    ) -> Generator[Pixels, None, None]:
-        """See Frames."""
-        fitter = Fitter(size, fit, self.alpha, self.deep, self.pixel_aspect, untagged)
+    ) -> Generator[PixelArray, None, None]:
+        """See VideoReader."""
+        fitter = Reformatter(size, fit, self.alpha, self.high_bit_depth, self.pixel_aspect, untagged)
         last: av.VideoFrame | None = None
         picture: Any = None
-        for frame in self.frames(numbers):
+        for frame in self.decoded_frames(numbers):
             if frame is not last:
                 try:
                     picture, last = fitter(frame), frame
@@ -118,20 +118,20 @@ class Film:
                         raise ValueError(f"The video's frames cannot be converted to RGB ({error}).") from error
             yield picture
 
-    def sound_bytes(self, seconds: Fraction) -> int:
-        """See Frames."""
-        return sound_bytes(self.file, seconds)
+    def audio_bytes(self, seconds: Fraction) -> int:
+        """See VideoReader."""
+        return audio_bytes(self.file, seconds)
 
-    def sound(self, start: Fraction, seconds: Fraction) -> tuple[NDArray[np.float32], int] | None:
-        """See Frames."""
-        origin = Fraction(0) if self.counted else self.timeline.origin
-        return read_sound(self.file, origin + start, seconds)
+    def audio(self, start: Fraction, seconds: Fraction) -> tuple[NDArray[np.float32], int] | None:
+        """See VideoReader."""
+        origin = Fraction(0) if self.has_no_timestamps else self.timeline.origin
+        return read_audio(self.file, origin + start, seconds)
 
     def _from(self, time: int) -> Generator[tuple[int, av.VideoFrame], None, None]:
         """Frames with their times, from a key frame at or before a time on; from the first where that fails."""
         with self.file.open() as container:
-            stream = picture_stream(container)
-            if not self.counted and time > self.timeline.times[0]:
+            stream = video_stream(container)
+            if not self.has_no_timestamps and time > self.timeline.times[0]:
                 with suppress(FFmpegError):
                     container.seek(time, stream=stream)
                     frames = self._timed(self.file.decoded(container, stream))
@@ -141,24 +141,24 @@ class Film:
                         yield from frames
                         return
         with self.file.open() as container:
-            yield from self._timed(self.file.decoded(container, picture_stream(container)))
+            yield from self._timed(self.file.decoded(container, video_stream(container)))
 
     def _timed(self, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
         for number, frame in enumerate(frames):
-            if self.counted:
+            if self.has_no_timestamps:
                 yield number, frame
             elif frame.pts is not None:
                 yield frame.pts, frame
 
 
-def look_through(file: VideoFile) -> Film:
+def scan(file: VideoFile) -> ContainerReader:
     """Find out what a file holds: its first frame is decoded, the rest is only listed where the container allows it.
 
     Raises:
         ValueError: it cannot be read, or no frame can be decoded.
     """
     with file.open() as container:
-        stream = picture_stream(container)
+        stream = video_stream(container)
         first = next(file.decoded(container, stream), None)
         if first is None:
             raise ValueError("The video has no frame that can be decoded; load another file.")
@@ -167,15 +167,15 @@ def look_through(file: VideoFile) -> Film:
             aspect = Fraction(1)
         listed = container.format.name in PACKETS_ARE_FRAMES
     timeline = _listed(file) if listed else None
-    counted = False
+    has_no_timestamps = False
     if timeline is None:
-        timeline, counted = _decoded(file)
+        timeline, has_no_timestamps = _decoded(file)
     size = upright_size(first, aspect)
-    return Film(file, timeline, counted, size, has_alpha(first), is_deep(first), aspect)
+    return ContainerReader(file, timeline, has_no_timestamps, size, has_alpha(first), has_high_bit_depth(first), aspect)
 
 
-def open_frames(file: str | BytesIO, check: Callable[[], object] = nothing) -> Frames:
-    """The pictures of a file, whatever its name says it is.
+def open_video(file: str | BytesIO, check: Callable[[], object] = nothing) -> VideoReader:
+    """The frames of a file, whatever its name says it is.
 
     Args:
         file: path, or a video in memory.
@@ -185,14 +185,14 @@ def open_frames(file: str | BytesIO, check: Callable[[], object] = nothing) -> F
         ValueError: it cannot be read as a video.
     """
     if isinstance(file, str) and is_webp(file):
-        return WebpFrames(file)
-    return look_through(VideoFile(file, check))
+        return WebpReader(file)
+    return scan(VideoFile(file, check))
 
 
 def _listed(file: VideoFile) -> Timeline | None:
     """Times of the packets that become frames; None where one has no time."""
     with file.open() as container:
-        stream = picture_stream(container)
+        stream = video_stream(container)
         hidden = _hidden_vp8 if stream.codec_context.name == "vp8" else None
         shown = [
             (packet.pts, packet.duration or 0)
@@ -211,15 +211,15 @@ def _hidden_vp8(packet: Any) -> bool:
 
 
 def _decoded(file: VideoFile) -> tuple[Timeline, bool]:
-    """Times of all frames, and whether they are only counted."""
+    """Times of all frames, and whether they are only has_no_timestamps."""
     with file.open() as container:
-        stream = picture_stream(container)
+        stream = video_stream(container)
         frames = [(frame.pts, frame.duration or 0) for frame in file.decoded(container, stream)]
         times = ascending(time for time, _ in frames)
         if times:
             return _timeline(stream, times, frames[-1][1]), False
     with file.open() as container:
-        stream = picture_stream(container)
+        stream = video_stream(container)
         count = sum(1 for _ in file.decoded(container, stream))
         rate = Fraction(stream.guessed_rate or stream.average_rate or 1)
         return Timeline(range(count), count, 1 / rate, rate), True

@@ -12,7 +12,7 @@ import av.filter
 import numpy as np
 from av.sidedata.sidedata import Type
 
-from ..frame_size import Pixels, placed, scaled_size
+from ..frame_size import PixelArray, placed, scaled_size
 
 COLORS = ("auto", "bt601", "bt709")
 FULL_RANGE = 2  # AVColorRange
@@ -32,36 +32,36 @@ def has_alpha(frame: av.VideoFrame) -> bool:
     return frame.format.name == "pal8" or any(part.is_alpha for part in frame.format.components)
 
 
-def is_deep(frame: av.VideoFrame) -> bool:
+def has_high_bit_depth(frame: av.VideoFrame) -> bool:
     """Whether the frame has more than 8 bits a channel."""
     return max(part.bits for part in frame.format.components) > 8
 
 
 @dataclass(frozen=True)
-class Turn:
+class Orientation:
     """How a stored picture becomes upright: swap rows and columns, then mirror."""
 
     swap: bool = False
     across: bool = False
     down: bool = False
 
-    def __call__(self, picture: Pixels) -> Pixels:
+    def __call__(self, picture: PixelArray) -> PixelArray:
         """(H, W, C) upright; a view."""
         turned = picture.swapaxes(0, 1) if self.swap else picture
         return turned[:: -1 if self.down else 1, :: -1 if self.across else 1]
 
 
-def turn_of(frame: av.VideoFrame) -> Turn:
+def orientation_of(frame: av.VideoFrame) -> Orientation:
     """What the frame's display matrix asks for.
 
     Source: ISO/IEC 14496-12 on the matrix (a, b, u, c, d, v, ...): x' = ax + cy, y' = bx + dy, y pointing down.
     """
     data: Any = frame.side_data.get(Type.DISPLAYMATRIX)
     if data is None:
-        return Turn()
+        return Orientation()
     a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
     swap = abs(b) > abs(a)
-    return Turn(swap, (c if swap else a) < 0, (b if swap else d) < 0)
+    return Orientation(swap, (c if swap else a) < 0, (b if swap else d) < 0)
 
 
 def upright_size(frame: av.VideoFrame, pixel_aspect: Fraction = Fraction(1)) -> tuple[int, int]:
@@ -73,10 +73,10 @@ def upright_size(frame: av.VideoFrame, pixel_aspect: Fraction = Fraction(1)) -> 
     """
     width = round(frame.width * max(pixel_aspect, 1))
     height = round(frame.height / min(pixel_aspect, 1))
-    return (height, width) if turn_of(frame).swap else (width, height)
+    return (height, width) if orientation_of(frame).swap else (width, height)
 
 
-class Fitter:
+class Reformatter:
     """A function from a frame to upright RGB in a size; the matrix and range that a frame is tagged with are obeyed.
 
     ``frame.reformat`` and ``to_ndarray`` are not used on YUV: on PyAV 16 they ignore the tags.
@@ -87,7 +87,7 @@ class Fitter:
         size: tuple[int, int],
         fit: str,
         alpha: bool = False,
-        deep: bool = False,
+        high_bit_depth: bool = False,
         pixel_aspect: Fraction = Fraction(1),
         untagged: str = "auto",
     ):
@@ -97,7 +97,7 @@ class Fitter:
             size: (width, height).
             fit: one of FITS.
             alpha: give an alpha channel too.
-            deep: give 16 bits a channel.
+            high_bit_depth: give 16 bits a channel.
             pixel_aspect: width of a pixel over its height.
             untagged: matrix of frames that do not name theirs; ``auto`` is BT.709 from 720 rows on, else BT.601.
 
@@ -108,20 +108,20 @@ class Fitter:
             raise ValueError(f"Unknown colours '{untagged}'; choose one of {', '.join(COLORS)}.")
         scaled_size(size, size, fit)
         self.size, self.fit, self.aspect, self.untagged = size, fit, pixel_aspect, untagged
-        self.channels, self.type = (4 if alpha else 3), (np.uint16 if deep else np.uint8)
+        self.channels, self.type = (4 if alpha else 3), (np.uint16 if high_bit_depth else np.uint8)
         self.format = {(3, False): "rgb24", (4, False): "rgba", (3, True): "rgb48le", (4, True): "rgba64le"}[
-            self.channels, deep
+            self.channels, high_bit_depth
         ]
         self._kind: tuple = ()
         self._graph: Any = None
 
-    def __call__(self, frame: av.VideoFrame) -> Pixels:
+    def __call__(self, frame: av.VideoFrame) -> PixelArray:
         """From a frame of any size and format to (H, W, C), 8 or 16 bits."""
-        turn, colors = turn_of(frame), self._colors(frame)
-        kind = (frame.width, frame.height, frame.format.name, turn.swap, colors)
+        orientation, colors = orientation_of(frame), self._colors(frame)
+        kind = (frame.width, frame.height, frame.format.name, orientation.swap, colors)
         if kind != self._kind:
             width, height = scaled_size(upright_size(frame, self.aspect), self.size, self.fit)[
-                :: -1 if turn.swap else 1
+                :: -1 if orientation.swap else 1
             ]
             scale = ":".join((f"scale={width}:{height}", SCALER, *colors))
             self._graph, self._kind = _graph(frame, (PLAIN, scale, f"format={self.format}")), kind
@@ -129,7 +129,7 @@ class Fitter:
         pixels = self._pixels(self._graph.pull())
         if pixels.dtype == np.uint16 and colors:
             _widen(pixels[..., :3])
-        return placed(turn(pixels), self.size)
+        return placed(orientation(pixels), self.size)
 
     def _colors(self, frame: av.VideoFrame) -> tuple[str, ...]:
         """Matrix and range of YUV as options of the scaler; a matrix that it does not know counts as untagged."""
@@ -142,7 +142,7 @@ class Fitter:
         place = () if name.startswith("yuvj") else (LEFT,)
         return f"in_color_matrix={MATRICES.get(matrix, chosen)}", f"in_range={'pc' if full else 'tv'}", *place
 
-    def _pixels(self, frame: av.VideoFrame) -> Pixels:
+    def _pixels(self, frame: av.VideoFrame) -> PixelArray:
         """A copy of a packed frame; not every PyAV knows each of the formats as an array."""
         plane: Any = frame.planes[0]
         rows = np.frombuffer(plane, np.uint8).reshape(frame.height, plane.line_size)
@@ -150,7 +150,7 @@ class Fitter:
         return used.view(self.type).reshape(frame.height, frame.width, self.channels)
 
 
-def _widen(colors: Pixels) -> None:
+def _widen(colors: PixelArray) -> None:
     """Bring 16-bit colours that end at ``WHITE_OF_YUV`` to 65535, in place; brighter than white is white."""
     np.minimum(colors, WHITE_OF_YUV, out=colors)
     colors += colors >> 8

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ..frame_size import Pixels, check_source, fitted
+from ..frame_size import PixelArray, check_source, fitted
 from .frame_times import Timeline
 
 HASTY, SLOW = 10, 100  # milliseconds; browsers show frames of at most the first for as long as the second
@@ -28,8 +28,8 @@ def is_webp(path: str) -> bool:
     return start[:4] == b"RIFF" and start[8:] == b"WEBP"
 
 
-class WebpFrames:
-    """A WebP file, still or animated; see ``reader.Frames``. It has no sound and 8 bits a channel."""
+class WebpReader:
+    """A WebP file, still or animated; see ``reader.VideoReader``. It has no sound and 8 bits a channel."""
 
     def __init__(self, path: str):
         """List the file's frames; none is decoded.
@@ -37,16 +37,16 @@ class WebpFrames:
         Raises:
             ValueError: it is damaged, or too large.
         """
-        self.path, self.deep = path, False
+        self.path, self.high_bit_depth = path, False
         self.timeline = Timeline(*_times(path), Fraction(1, 1000))
         with self._open() as image:
             check_source(*image.size)
             self.size = image.size
             self.alpha = "A" in image.getbands()
 
-    def pictures(
+    def frames(
         self, numbers: Iterable[int], size: tuple[int, int], fit: str, untagged: str = "auto"
-    ) -> Generator[Pixels, None, None]:
+    ) -> Generator[PixelArray, None, None]:
         """Frames by ascending numbers as (H, W, C); one that is damaged is the one before."""
         del untagged  # the format defines its colours
         at, picture = -1, None
@@ -65,12 +65,12 @@ class WebpFrames:
                 assert picture is not None
                 yield picture
 
-    def sound_bytes(self, seconds: Fraction) -> int:
+    def audio_bytes(self, seconds: Fraction) -> int:
         """No sound, no memory."""
         del seconds
         return 0
 
-    def sound(self, start: Fraction, seconds: Fraction) -> tuple[NDArray[np.float32], int] | None:
+    def audio(self, start: Fraction, seconds: Fraction) -> tuple[NDArray[np.float32], int] | None:
         """None: WebP is silent."""
         del start, seconds
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..formats.video_format import Pixels
+from ..formats.video_format import PixelFormat
 
 SCALER = "flags=bicubic+accurate_rnd+full_chroma_int"
 BT709 = "color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
@@ -29,7 +29,7 @@ SPANS = np.array([219.0, 224.0, 224.0]) * 256 / 65535
 OFFSETS = np.array([16.0, 128.0, 128.0]) * 256
 
 
-def raw_format(pixels: Pixels) -> str:
+def raw_format(pixels: PixelFormat) -> str:
     """Name that ffmpeg has for the frames in its pipe."""
     if pixels.bits == 8:
         return "rgba" if pixels.alpha else "rgb24"
@@ -38,7 +38,7 @@ def raw_format(pixels: Pixels) -> str:
     return "yuva444p16le" if pixels.alpha else "yuv444p16le"
 
 
-def raw_frames(frames: NDArray[Any], pixels: Pixels) -> NDArray[Any]:
+def raw_frames(frames: NDArray[Any], pixels: PixelFormat) -> NDArray[Any]:
     """Frames as ``raw_format`` says.
 
     Args:
@@ -59,7 +59,7 @@ def raw_frames(frames: NDArray[Any], pixels: Pixels) -> NDArray[Any]:
     return planes
 
 
-def siting(pixels: Pixels) -> str:
+def chroma_location(pixels: PixelFormat) -> str:
     """Where the colour of a pair of pixels lies: at the left one, as film codecs have it when they say nothing.
 
     The scaler's own default is half a pixel to the right. Only directions in which pixels share their colour are named:
@@ -67,29 +67,31 @@ def siting(pixels: Pixels) -> str:
 
     Source: ITU-T H.264, annex E, chroma_sample_loc_type 0.
     """
-    wide, high = pixels.steps
+    wide, high = pixels.subsampling
     return ":out_h_chr_pos=0" * (wide == 2) + ":out_v_chr_pos=128" * (high == 2)
 
 
-def conversion(pixels: Pixels) -> str:
+def conversion(pixels: PixelFormat) -> str:
     """The ffmpeg filters from ``raw_format`` to a pixel format: BT.709, limited range, where a matrix is needed."""
     if pixels.is_rgb:
         return f"format={pixels.name}"
     tagged = f"setparams={BT709}"
     if pixels.bits > 8:
-        return f"{tagged},scale=in_range=tv:out_range=tv{siting(pixels)}:{SCALER},format={pixels.name},{tagged}"
-    return f"scale=out_color_matrix=bt709:out_range=tv{siting(pixels)}:{SCALER},format={pixels.name},{tagged}"
+        return (
+            f"{tagged},scale=in_range=tv:out_range=tv{chroma_location(pixels)}:{SCALER},format={pixels.name},{tagged}"
+        )
+    return f"scale=out_color_matrix=bt709:out_range=tv{chroma_location(pixels)}:{SCALER},format={pixels.name},{tagged}"
 
 
-def small_film(pixels: Pixels, width: int, height: int) -> str:
+def proxy_filters(pixels: PixelFormat, width: int, height: int) -> str:
     """The filters from ``raw_format`` to an 8-bit film of another size."""
-    plain = Pixels("yuv420p")
+    plain = PixelFormat("yuv420p")
     if pixels.bits > 8 and not pixels.is_rgb:
-        size = f"{width}:{height}:in_range=tv:out_range=tv{siting(plain)}"
+        size = f"{width}:{height}:in_range=tv:out_range=tv{chroma_location(plain)}"
         return f"setparams={BT709},scale={size}:{SCALER},format={plain.name},setparams={BT709}"
     return f"scale={width}:{height}:{SCALER},format=rgb24,{conversion(plain)}"
 
 
-def tags(pixels: Pixels) -> tuple[str, ...]:
+def tags(pixels: PixelFormat) -> tuple[str, ...]:
     """What the container says about the colours; RGB needs no words."""
     return () if pixels.is_rgb else TAGS

@@ -9,7 +9,7 @@ WAITING = 2  # pieces; more would hold more of the clip without being faster
 POLL_SECONDS = 0.1
 
 
-class Pump:
+class WriterThread:
     """Hands pieces to a writer in its own thread, in order; at most ``WAITING`` pieces wait.
 
     Args:

@@ -9,7 +9,7 @@ FALLBACK = "h264-mp4"
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class AvailableFormats:
     """The formats of one machine.
 
     Attributes:
@@ -33,12 +33,12 @@ class Catalogue:
         raise ValueError(f"There is no video format {name!r}: choose {', '.join(self.rows) or 'nothing, none opens'}.")
 
 
-def catalogue(rows: Iterable[VideoFormat], opened: Mapping[str, str]) -> Catalogue:
+def keep_writable(rows: Iterable[VideoFormat], opened: Mapping[str, str]) -> AvailableFormats:
     """Keep the rows that can be written.
 
     Args:
         rows: all formats.
-        opened: for each encoder "" or why it does not open, from ``probe.opened``; one that is not in it does not open.
+        opened: for each encoder "" or why it does not open, from ``probe_encoders``; one that is not in it does not open.
     """
     usable: dict[str, VideoFormat] = {}
     missing: list[VideoFormat] = []
@@ -48,7 +48,7 @@ def catalogue(rows: Iterable[VideoFormat], opened: Mapping[str, str]) -> Catalog
             missing.append(row)
         else:
             usable[row.name] = replace(row, encoders=(encoder,))
-    return Catalogue(usable, {row.name: _sentence(row, usable, opened) for row in missing})
+    return AvailableFormats(usable, {row.name: _sentence(row, usable, opened) for row in missing})
 
 
 def _sentence(row: VideoFormat, usable: Mapping[str, VideoFormat], opened: Mapping[str, str]) -> str:

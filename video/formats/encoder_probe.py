@@ -23,7 +23,7 @@ NEEDS_HARDWARE = ("_nvenc", "_qsv", "_amf", "_vaapi", "_videotoolbox", "_mf", "_
 LONGEST_REASON = 200
 
 
-def opened(names: Sequence[str], program: str) -> dict[str, str]:
+def probe_encoders(names: Sequence[str], program: str) -> dict[str, str]:
     """Try encoders with one frame each.
 
     All encoders that need no hardware go into one process, which is quick; only when that fails each gets its own,

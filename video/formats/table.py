@@ -2,14 +2,19 @@
 
 from dataclasses import replace
 
-from .video_format import Encoder, Pixels, Quality, VideoFormat
+from .video_format import Encoder, PixelFormat, Quality, VideoFormat
 
 AAC = ("-c:a", "aac", "-b:a", "192k")
 OPUS = ("-c:a", "libopus", "-b:a", "160k")
 X264_CRF = "crf, 1 is best and 51 smallest"
 SMALLEST = {"libx264": 1, "libx265": 34}  # pixels; libx265 writes over its memory at 34x32 and crashes
 NO_CHOICE = Quality(default=0, low=0, high=0, meaning="it is lossless, there is nothing to choose")
-RGB = (Pixels("rgb24"), Pixels("rgba", alpha=True), Pixels("rgb48be", bits=16), Pixels("rgba64be", 16, alpha=True))
+RGB = (
+    PixelFormat("rgb24"),
+    PixelFormat("rgba", alpha=True),
+    PixelFormat("rgb48be", bits=16),
+    PixelFormat("rgba64be", 16, alpha=True),
+)
 
 
 def mp4_arguments(_loops: int) -> tuple[str, ...]:
@@ -20,18 +25,18 @@ def matroska_arguments(_loops: int) -> tuple[str, ...]:
     return ("-cues_to_front", "1")
 
 
-def _prores_options(profile: int, pixels: Pixels) -> tuple[str, ...]:
+def _prores_options(profile: int, pixels: PixelFormat) -> tuple[str, ...]:
     """Transparency needs a 4444 profile, and only these store all colour."""
     return "-profile:v", str(max(profile, 4) if pixels.alpha else profile), "-vendor", "apl0"
 
 
-def _vp9_options(crf: int, pixels: Pixels) -> tuple[str, ...]:
+def _vp9_options(crf: int, pixels: PixelFormat) -> tuple[str, ...]:
     # With transparency, hidden reference frames would get the two streams out of step.
     hidden = ("-auto-alt-ref", "0") if pixels.alpha else ()
     return "-crf", str(crf), "-b:v", "0", "-row-mt", "1", "-deadline", "good", "-cpu-used", "3", *hidden
 
 
-def _mp4(name: str, codec: str, encoders: tuple[Encoder, ...], quality: Quality, *pixels: Pixels) -> VideoFormat:
+def _mp4(name: str, codec: str, encoders: tuple[Encoder, ...], quality: Quality, *pixels: PixelFormat) -> VideoFormat:
     """A film in an mp4 file; browsers play H.264 and AV1 everywhere, H.265 only on some machines."""
     return VideoFormat(
         name=name,
@@ -72,8 +77,8 @@ ROWS = (
         (Encoder("libx264", lambda crf, _pixels: ("-preset", "medium", "-crf", str(crf))),),
         # crf 0 would switch to a lossless profile that no browser plays.
         Quality(default=18, low=1, high=51, meaning=X264_CRF),
-        Pixels("yuv420p"),
-        Pixels("yuv420p10le", bits=10, plays=False),
+        PixelFormat("yuv420p"),
+        PixelFormat("yuv420p10le", bits=10, plays=False),
     ),
     _mp4(
         "h265-mp4",
@@ -93,8 +98,8 @@ ROWS = (
             ),
         ),
         Quality(default=21, low=1, high=51, meaning=X264_CRF),
-        Pixels("yuv420p"),
-        Pixels("yuv420p10le", bits=10),
+        PixelFormat("yuv420p"),
+        PixelFormat("yuv420p10le", bits=10),
     ),
     _mp4(
         "av1-mp4",
@@ -106,8 +111,8 @@ ROWS = (
             ),
         ),
         Quality(default=26, low=1, high=63, meaning="crf, 1 is best and 63 smallest"),
-        Pixels("yuv420p"),
-        Pixels("yuv420p10le", bits=10),
+        PixelFormat("yuv420p"),
+        PixelFormat("yuv420p10le", bits=10),
     ),
     VideoFormat(
         name="vp9-webm",
@@ -116,7 +121,7 @@ ROWS = (
         muxer="webm",
         codec="vp9",
         encoders=(Encoder("libvpx-vp9", _vp9_options),),
-        pixels=(Pixels("yuv420p"), Pixels("yuva420p", alpha=True), Pixels("yuv420p10le", bits=10)),
+        pixels=(PixelFormat("yuv420p"), PixelFormat("yuva420p", alpha=True), PixelFormat("yuv420p10le", bits=10)),
         container=matroska_arguments,
         quality=Quality(default=24, low=1, high=63, meaning="crf, 1 is best and 63 smallest"),
         workflow="tags",
@@ -130,7 +135,7 @@ ROWS = (
         muxer="mov",
         codec="prores",
         encoders=(Encoder("prores_ks", _prores_options),),
-        pixels=(Pixels("yuv422p10le", bits=10), Pixels("yuva444p10le", bits=10, alpha=True)),
+        pixels=(PixelFormat("yuv422p10le", bits=10), PixelFormat("yuva444p10le", bits=10, alpha=True)),
         container=mp4_arguments,
         quality=Quality(
             default=3,
@@ -150,10 +155,10 @@ ROWS = (
         codec="ffv1",
         encoders=(Encoder("ffv1", lambda _none, _pixels: ("-level", "3", "-g", "1", "-slicecrc", "1")),),
         pixels=(
-            Pixels("bgr0"),
-            Pixels("bgra", alpha=True),
-            Pixels("gbrp10le", bits=10),
-            Pixels("gbrap10le", bits=10, alpha=True),
+            PixelFormat("bgr0"),
+            PixelFormat("bgra", alpha=True),
+            PixelFormat("gbrp10le", bits=10),
+            PixelFormat("gbrap10le", bits=10, alpha=True),
         ),
         container=matroska_arguments,
         quality=NO_CHOICE,
@@ -169,7 +174,7 @@ ROWS = (
         muxer="gif",
         codec="gif",
         encoders=(Encoder("gif", lambda _colors, _pixels: ()),),
-        pixels=(Pixels("pal8"), Pixels("pal8", alpha=True)),
+        pixels=(PixelFormat("pal8"), PixelFormat("pal8", alpha=True)),
         container=lambda loops: ("-loop", str(loops)),
         quality=Quality(default=256, low=4, high=256, meaning="number of colours"),
         workflow="comment",
@@ -191,7 +196,7 @@ ROWS = (
         encoders=(
             Encoder("libwebp", lambda quality, _: ("-lossless", "1") if quality == 100 else ("-quality", str(quality))),
         ),
-        pixels=(Pixels("bgra"), Pixels("bgra", alpha=True)),
+        pixels=(PixelFormat("bgra"), PixelFormat("bgra", alpha=True)),
         container=lambda loops: ("-loop", str(_showings(loops))),
         quality=Quality(default=90, low=0, high=100, meaning="100 is lossless"),
         workflow="exif",
@@ -236,23 +241,23 @@ ROWS = (
         "h264",
         (_nvenc("h264_nvenc"),),
         Quality(default=19, low=1, high=51, meaning=CQ),
-        Pixels("yuv420p"),
+        PixelFormat("yuv420p"),
     ),
     _mp4(
         "nvenc-h265",
         "h265",
         (_nvenc("hevc_nvenc"),),
         Quality(default=21, low=1, high=51, meaning=CQ),
-        Pixels("yuv420p"),
-        Pixels("p010le", bits=10),
+        PixelFormat("yuv420p"),
+        PixelFormat("p010le", bits=10),
     ),
     _mp4(
         "nvenc-av1",
         "av1",
         (_nvenc("av1_nvenc"),),
         Quality(default=28, low=1, high=63, meaning="constant quality, 1 is best and 63 smallest"),
-        Pixels("yuv420p"),
-        Pixels("p010le", bits=10),
+        PixelFormat("yuv420p"),
+        PixelFormat("p010le", bits=10),
     ),
 )
 FORMATS: dict[str, VideoFormat] = {row.name: row for row in ROWS}

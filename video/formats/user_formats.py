@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .user_format_words import AUDIO, CONTAINERS, OPTIONS, PIXELS
-from .video_format import Encoder, Pixels, Quality, VideoFormat
+from .video_format import Encoder, PixelFormat, Quality, VideoFormat
 
 LARGEST_FILE = 64_000  # bytes
 HIGHEST_QUALITY = 256  # of the nodes' quality widget
@@ -115,7 +115,7 @@ def _format(name: str, found: Mapping[str, Any]) -> VideoFormat:
 
 
 def _encoder(name: str, fixed: tuple[str, ...], option: str | None) -> Encoder:
-    def options(quality: int, _pixels: Pixels) -> tuple[str, ...]:
+    def options(quality: int, _pixels: PixelFormat) -> tuple[str, ...]:
         return fixed if option is None else (*fixed, f"-{option}:v", str(quality))
 
     return Encoder(name, options)
@@ -169,7 +169,7 @@ def _quality(found: Any) -> tuple[Quality, str | None]:
     return Quality(default=numbers[1], low=numbers[0], high=numbers[2], meaning=meaning), option
 
 
-def _pixels(found: Mapping[str, Any], plays: bool) -> tuple[Pixels, ...]:
+def _pixels(found: Mapping[str, Any], plays: bool) -> tuple[PixelFormat, ...]:
     names = {
         key: _one_of(found[key], key, PIXELS)
         for key in ("pixel_format", "pixel_format_10bit", "pixel_format_alpha")
@@ -184,7 +184,7 @@ def _pixels(found: Mapping[str, Any], plays: bool) -> tuple[Pixels, ...]:
             )
         if key == "pixel_format_10bit" and pixels.bits < 10:
             raise ValueError(f"{key} {name!r} has {pixels.bits} bits, so give one with 10 or remove the key")
-    return tuple(Pixels(name, PIXELS[name].bits, PIXELS[name].alpha, plays) for name in names.values())
+    return tuple(PixelFormat(name, PIXELS[name].bits, PIXELS[name].alpha, plays) for name in names.values())
 
 
 def _audio(found: Any, container: str) -> tuple[str, ...] | None:

@@ -17,7 +17,7 @@ class Quality:
 
 
 @dataclass(frozen=True)
-class Pixels:
+class PixelFormat:
     """One way of storing pixels.
 
     Attributes:
@@ -38,15 +38,15 @@ class Pixels:
         return not self.name.startswith(("yuv", "nv", "p0"))
 
     @property
-    def steps(self) -> tuple[int, int]:
+    def subsampling(self) -> tuple[int, int]:
         """(width, height) must be multiples of these, because pixels share their colour."""
         if "420" in self.name or self.name in ("nv12", "p010le"):
             return 2, 2
         return (2, 1) if "422" in self.name else (1, 1)
 
-    def room(self, width: int, height: int) -> tuple[int, int]:
+    def padded_size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) in the file: odd sizes grow by one pixel where colour is stored for pairs of pixels."""
-        wide, high = self.steps
+        wide, high = self.subsampling
         return width + -width % wide, height + -height % high
 
 
@@ -60,7 +60,7 @@ class Encoder:
     """
 
     name: str
-    options: Callable[[int, Pixels], tuple[str, ...]]
+    options: Callable[[int, PixelFormat], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class VideoFormat:
         mime: media type.
         muxer: ffmpeg's name of the container; the file has a temporary extension while it is written.
         codec: short name for reports.
-        encoders: the best first; ``catalogue`` keeps the first that this ffmpeg opens.
+        encoders: the best first; ``keep_writable`` keeps the first that this ffmpeg opens.
         pixels: what can be stored; the first is the plain case.
         container: arguments of the muxer for a loop count.
         quality: range and meaning of the quality number.
@@ -94,7 +94,7 @@ class VideoFormat:
     muxer: str
     codec: str
     encoders: tuple[Encoder, ...]
-    pixels: tuple[Pixels, ...]
+    pixels: tuple[PixelFormat, ...]
     container: Callable[[int], tuple[str, ...]]
     quality: Quality
     workflow: Literal["tags", "exif", "text", "comment"]
@@ -159,7 +159,7 @@ class VideoFormat:
                 f"{self.name} has {most} bits a colour, not {bits}: set bit_depth to 8 or choose apng or h265-mp4."
             )
 
-    def pixels_for(self, bits: int, alpha: bool) -> Pixels:
+    def pixels_for(self, bits: int, alpha: bool) -> PixelFormat:
         """Return how frames are stored: transparency is kept where the format has it, then at least the bits asked for.
 
         Args:
@@ -167,7 +167,7 @@ class VideoFormat:
             alpha: whether the frames have transparency.
         """
 
-        def distance(pixels: Pixels) -> tuple[bool, bool, int]:
+        def distance(pixels: PixelFormat) -> tuple[bool, bool, int]:
             return pixels.alpha != alpha, pixels.bits < bits, abs(pixels.bits - bits)
 
         return min(self.pixels, key=distance)

@@ -16,20 +16,22 @@ import torch
 from torch import Tensor
 
 from ....motion_models.checkpoints.sparse_ctrl import PIXELS
-from ....motion_models.networks.module_call import SiteCall
-from ....temporal.sparse_keyframes import Keyframes, keys_in_window
+from ....motion_models.networks.module_call import ModuleCall
+from ....motion_models.networks.positions import require_positions
+from ....temporal.sparse_keyframes import Keyframes, plan_keys
 from ....temporal.values.frame_values import FrameValues
 from ...call.condition_image import encode_image
-from ...call.frames import chunk_frames, frames_of_rows, frames_per_chunk, windows_per_chunk
+from ...call.frames import CallFrames, call_frames
 from ..compatibility import check_width
 from ..frame_control import FrameControl
+from ..spec import is_within
 from .network import SparseCall, SparseNetwork
 
 PIXELS_PER_LATENT = 8
 CALL = "sparse"  # name of the network's argument
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SparseSettings:
     """How key images act.
 
@@ -43,7 +45,7 @@ class SparseSettings:
     keyframes: Keyframes = field(default_factory=Keyframes)
     nearest: bool = True
     strength: FrameValues | None = None
-    motion: SiteCall = field(default_factory=SiteCall)
+    motion: ModuleCall = field(default_factory=ModuleCall)
 
 
 class SparseControl(comfy.controlnet.ControlNet):
@@ -107,15 +109,17 @@ class SparseControl(comfy.controlnet.ControlNet):
         Raises:
             ValueError: the checkpoint is not of SD1.5's kind.
         """
-        self._forget()
+        self._drop()
         check_width(self, model.diffusion_model)
         super().pre_run(model, percent_to_timestep_function)
 
     def cleanup(self) -> None:
-        self._forget()
+        self._drop()
         super().cleanup()
 
-    def get_control(self, x_noisy: Tensor, t: Tensor, cond: dict, batched_number: int, transformer_options: dict):
+    def get_control(
+        self, x_noisy: Tensor, t: Tensor, cond: dict[str, Any], batched_number: int, transformer_options: dict[str, Any]
+    ):
         """Residuals of the chain up to this control for one UNet call.
 
         Args:
@@ -128,66 +132,40 @@ class SparseControl(comfy.controlnet.ControlNet):
         Raises:
             ValueError: a window is longer than the positions of the network, or the key images do not fit the clip.
         """
-        call = (x_noisy, t, cond, batched_number, transformer_options)
-        within = self._within(t.expand(x_noisy.shape[0]).tolist())
-        sparse = self._call(x_noisy, transformer_options, within) if any(within) else None
+        arguments = (x_noisy, t, cond, batched_number, transformer_options)
+        within = [is_within(self.timestep_range, level) for level in t.expand(x_noisy.shape[0]).tolist()]
+        frames = call_frames(transformer_options, x_noisy.shape[0], batched_number)
+        sparse = self._call(x_noisy, frames, within) if any(within) else None
         if sparse is None:
-            return self._previous(*call)
+            return None if self.previous_controlnet is None else self.previous_controlnet.get_control(*arguments)
         # With a hint of the right size in place core prepares none; a single one is for all rows.
         self.cond_hint = torch.zeros_like(sparse.keys[:1])
         self.set_extra_arg(CALL, sparse)
         ends, self.timestep_range = self.timestep_range, None  # core looks at the first row only
         try:
-            return super().get_control(*call)
+            return super().get_control(*arguments)
         finally:
             self.timestep_range = ends
-            self._forget_call()
+            self._drop_call()
 
-    def _within(self, levels: Sequence[float]) -> list[bool]:
-        """Which rows act at their noise level, which is one for all rows but in the queue of Sample Endless."""
-        ends = self.timestep_range
-        return [ends is None or ends[1] <= level <= ends[0] for level in levels]
-
-    def _previous(self, *call):
-        return None if self.previous_controlnet is None else self.previous_controlnet.get_control(*call)
-
-    def _call(self, x: Tensor, options: dict, within: Sequence[bool]) -> SparseCall | None:
+    def _call(self, x: Tensor, frames: CallFrames, within: Sequence[bool]) -> SparseCall | None:
         """What the network is told for this UNet call, or None where no key image acts; ``within`` of each image."""
-        rows = frames_per_chunk(options, x.shape[0])
-        frames, total = frames_of_rows(options, rows)
-        windows = windows_per_chunk(options) if frames == chunk_frames(options) else 1
-        length = rows // windows
-        self._require_positions(length)
-        placed = self.settings.keyframes.placed(len(self.cond_hint_original), total)
-        strengths = self._strengths(placed, total)
-        seen: dict[int, int] = {}  # frame of the key image by row
-        acting = [0.0] * rows
-        for start in range(0, rows, length):
-            keys = keys_in_window(frames[start : start + length], strengths, self.settings.nearest)
-            seen |= {start + place: frame for place, frame in keys.items()}
-            if keys:
-                acting[start : start + length] = [1.0] * length
-        if not seen:
+        limit = self.control_model.spec.motion.max_frames
+        cure = f"add Context Windows with a context_length of at most {limit} (core's causal_window_fix adds one frame)"
+        require_positions("SparseCtrl", limit, frames.length, cure)
+        placed = self.settings.keyframes.placed(len(self.cond_hint_original), frames.total)
+        strengths = self._strengths(placed, frames.total)
+        plan = plan_keys(frames.by_window, strengths, self.settings.nearest)
+        if plan is None:
             return None
-        used = {frame: number for number, frame in enumerate(dict.fromkeys(seen.values()))}
-        hints = [1 + used[seen[row]] if row in seen else 0 for row in range(rows)]
-        repeats = x.shape[0] // rows
-        acting = [factor * acts for factor, acts in zip(acting * repeats, within, strict=True)]
+        acting = [float(one and other) for one, other in zip(plan.acting * frames.chunks, within, strict=True)]
         return SparseCall(
-            keys=self._hints([placed[frame] for frame in used], [strengths[frame] for frame in used], x),
-            rows=torch.tensor(hints * repeats, device=x.device),
-            frames=length,
+            keys=self._hints([placed[key] for key in plan.keys], [strengths[key] for key in plan.keys], x),
+            rows=torch.tensor(plan.rows * frames.chunks, device=x.device),
+            frames=frames.length,
             acting=None if all(acting) else torch.tensor(acting, device=x.device),
             motion=self.settings.motion,
         )
-
-    def _require_positions(self, length: int) -> None:
-        limit = self.control_model.spec.motion.max_frames
-        if length > limit:
-            raise ValueError(
-                f"SparseCtrl has positions for {limit} frames, but {length} are sampled together; add Context Windows "
-                f"with a context_length of at most {limit} (core's causal_window_fix adds one frame to a window)."
-            )
 
     def _strengths(self, placed: dict[int, int], total: int) -> dict[int, float]:
         """Strength of the key image of each frame that has one; those of strength 0 are left out."""
@@ -217,13 +195,13 @@ class SparseControl(comfy.controlnet.ControlNet):
         comfy.model_management.load_models_gpu(loaded)
         return self.latent_format.process_in(latents).cpu().float()
 
-    def _forget_call(self) -> None:
+    def _drop_call(self) -> None:
         self.cond_hint = None
         self.extra_args.pop(CALL, None)
 
-    def _forget(self) -> None:
+    def _drop(self) -> None:
         self._keys.clear()
-        self._forget_call()
+        self._drop_call()
 
 
 def with_settings(control: Any, **changes: Any) -> Any:
@@ -246,7 +224,7 @@ def with_settings(control: Any, **changes: Any) -> Any:
     return copy
 
 
-def sparse_control(network: SparseNetwork, motion: SiteCall, **options: Any) -> SparseControl:
+def sparse_control(network: SparseNetwork, motion: ModuleCall, **options: Any) -> SparseControl:
     """A control as it comes from its loader: key images spread over the clip.
 
     Args:

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ....motion_models.checkpoints.convert import incomplete
 from ....motion_models.checkpoints.sparse_ctrl import KIND, SparseSpec, read_sparse_checkpoint
-from ....motion_models.networks.module_call import SiteCall
-from ...loading import model_files as files
+from ....motion_models.networks.module_call import ModuleCall
+from ...loading import model_files
 from .control import SparseControl, sparse_control
 from .network import SparseNetwork
 
@@ -30,17 +30,17 @@ def load_sparse_control(name: str, scale: float = 1.0, effect: float = 1.0) -> S
     Raises:
         ValueError: the file is missing, unreadable, incomplete or no SparseCtrl; the sentence says what it is.
     """
-    _, state_dict = files.read(CONTROLNETS, name)
+    _, state_dict = model_files.read(CONTROLNETS, name)
     try:
         spec, weights = read_sparse_checkpoint(state_dict)
-        control = _build(spec, weights, SiteCall(scale=scale, effect=effect))
+        control = _build(spec, weights, ModuleCall(scale=scale, effect=effect))
     except ValueError as error:
         raise ValueError(f"'{name}': {error}") from error
     log.info("Loaded SparseCtrl %s: %s, %d frames at most.", name, spec.kind, spec.motion.max_frames)
     return control
 
 
-def _build(spec: SparseSpec, weights: dict[str, Tensor], motion: SiteCall) -> SparseControl:
+def _build(spec: SparseSpec, weights: dict[str, Tensor], motion: ModuleCall) -> SparseControl:
     """The network in the types that core chooses for ControlNets."""
     device = management.get_torch_device()
     dtype = management.unet_dtype(model_params=-1, weight_dtype=comfy.utils.weight_dtype(weights))

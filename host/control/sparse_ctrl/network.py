@@ -15,7 +15,7 @@ from comfy.ldm.modules.diffusionmodules.util import timestep_embedding
 from torch import Tensor, nn
 
 from ....motion_models.checkpoints.sparse_ctrl import BLOCKS, LATENT, LEVELS, SparseSpec
-from ....motion_models.networks.module_call import AS_TRAINED, SiteCall
+from ....motion_models.networks.module_call import AS_TRAINED, ModuleCall
 from ....motion_models.networks.motion_module import MotionModule
 from ....motion_models.spec import HEADS
 
@@ -36,7 +36,7 @@ class SparseCall:
     rows: Tensor
     frames: int
     acting: Tensor | None = None
-    motion: SiteCall = AS_TRAINED
+    motion: ModuleCall = AS_TRAINED
 
 
 class SparseNetwork(comfy.cldm.cldm.ControlNet):
@@ -81,9 +81,7 @@ class SparseNetwork(comfy.cldm.cldm.ControlNet):
         attend = comfy.ops.scaled_dot_product_attention
         self.motion = nn.ModuleDict(
             {
-                f"{site.place}_{site.index}": MotionModule(
-                    site.channels, spec.motion, operations, attend, device, dtype
-                )
+                f"{site.part}_{site.index}": MotionModule(site.channels, spec.motion, operations, attend, device, dtype)
                 for site in spec.motion.sites
             }
         )

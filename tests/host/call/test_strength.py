@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from zoetrope.host.call.strength import Strength
-from zoetrope.temporal.values.frame_values import listed
+from zoetrope.temporal.values.frame_values import listed_values
 
 pytestmark = pytest.mark.newest_host
 LIKE = torch.zeros(1, dtype=torch.float64)
@@ -28,7 +28,7 @@ def test_a_mask_gives_each_frame_its_own_rows():
 
 
 def test_factors_multiply_frame_by_frame_and_pixel_by_pixel():
-    strength = Strength(0.5, (MASK,)).times(Strength(factors=(listed([1.0, 10.0, 100.0]),)))
+    strength = Strength(0.5, (MASK,)).times(Strength(factors=(listed_values([1.0, 10.0, 100.0]),)))
     value = strength.at((2, 1), 3, 2, 6, LIKE).view(2, 2, 6)
     assert strength.spatial and not strength.constant
     assert value[0, 1].tolist() == pytest.approx([15.0] * 3 + [35.0] * 3)  # 0.5 * 100 * (0.3, 0.7)
@@ -36,7 +36,7 @@ def test_factors_multiply_frame_by_frame_and_pixel_by_pixel():
 
 
 def test_values_alone_are_one_a_frame():
-    value = Strength(2.0, (listed([1.0, 3.0, 5.0]),)).at((2, 0), 3, 4, 4, LIKE)
+    value = Strength(2.0, (listed_values([1.0, 3.0, 5.0]),)).at((2, 0), 3, 4, 4, LIKE)
     assert value.tolist() == [[10.0], [2.0]]
 
 

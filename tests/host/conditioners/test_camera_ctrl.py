@@ -10,12 +10,12 @@ from support.toy_models.files import animate, motion_model, put, relative_error
 from zoetrope.host.call.strength import strength_of
 from zoetrope.host.conditioners import camera_ctrl as camera
 from zoetrope.host.loading import model_files as files
-from zoetrope.host.motion import conditioner as guides
+from zoetrope.host.motion import conditioner as conditioners
 from zoetrope.host.motion.settings import settings_of
 from zoetrope.host.sampling.context_windows import WindowSettings, apply_windows
 from zoetrope.motion_models.camera_poses import motion_poses, parse_poses
 from zoetrope.nodes.camera_ctrl import ApplyCameraCtrl, CameraPoses
-from zoetrope.temporal.values.frame_values import listed
+from zoetrope.temporal.values.frame_values import listed_values
 
 NAME = "CameraCtrl_pruned.safetensors"
 WIDTHS = (toy.WIDTH,) * 4
@@ -36,8 +36,8 @@ def motion(tmp_path):
 
 def filmed(model, motion, poses, strength=1.0, **inputs):
     """A clone that follows poses."""
-    guide = camera.camera_guide(NAME, motion.spec, poses, strength_of(strength, "strength"))
-    return animate(model, motion, guides=(guide,), **inputs)
+    guide = camera.camera_conditioner(NAME, motion.spec, poses, strength_of(strength, "strength"))
+    return animate(model, motion, conditioners=(guide,), **inputs)
 
 
 def sample(model, frames=8, **options):
@@ -55,7 +55,7 @@ def test_poses_change_the_clip_and_other_poses_change_it_otherwise(model, motion
 def test_strength_zero_is_the_clip_without_a_camera_bit_for_bit(model, motion):
     plain = toy.sample(animate(model, motion))
     assert torch.equal(toy.sample(filmed(model, motion, LEFT, 0.0)), plain)
-    assert relative_error(toy.sample(filmed(model, motion, LEFT, listed([0.0]))), plain) < 5e-5
+    assert relative_error(toy.sample(filmed(model, motion, LEFT, listed_values([0.0]))), plain) < 5e-5
 
 
 @pytest.mark.newest_host
@@ -70,8 +70,8 @@ def test_merge_layers_of_zero_are_the_clip_without_a_camera(model, motion, tmp_p
 def test_strength_per_frame_is_between(model, motion):
     """Strength 1 at every frame is the number 1; a ramp is neither that nor the plain clip."""
     whole = toy.sample(filmed(model, motion, LEFT))
-    ones = toy.sample(filmed(model, motion, LEFT, listed([1.0])))
-    ramp = toy.sample(filmed(model, motion, LEFT, listed([i / 7 for i in range(8)])))
+    ones = toy.sample(filmed(model, motion, LEFT, listed_values([1.0])))
+    ramp = toy.sample(filmed(model, motion, LEFT, listed_values([i / 7 for i in range(8)])))
     assert relative_error(ones, whole) < 5e-5
     assert min(relative_error(ramp, whole), relative_error(ramp, toy.sample(animate(model, motion)))) > 1e-3
 
@@ -101,25 +101,31 @@ def test_windows_get_the_poses_of_their_own_frames(model, motion, monkeypatch):
     rays = camera.pluecker_rays
     monkeypatch.setattr(camera, "pluecker_rays", note)
     poses = LEFT[:4] + RIGHT[4:]
-    windowed = apply_windows(filmed(model, motion, poses), WindowSettings(4, 0, "standard_static"))
+    windowed = apply_windows(
+        filmed(model, motion, poses), WindowSettings(length=4, overlap=0, schedule="standard_static")
+    )
     out = toy.sample(windowed, steps=3)
     assert seen == [poses[:4], poses[4:]]
     # Frames 0 to 3 are a clip of their own: what the poses of the others are does not matter to them.
-    other = apply_windows(filmed(model, motion, LEFT[:4] * 2), WindowSettings(4, 0, "standard_static"))
+    other = apply_windows(
+        filmed(model, motion, LEFT[:4] * 2), WindowSettings(length=4, overlap=0, schedule="standard_static")
+    )
     other = toy.sample(other, steps=3)
     assert relative_error(out[:4], other[:4]) < 5e-5 and relative_error(out[4:], other[4:]) > 1e-3
 
 
 def test_cache_is_bounded_and_gone_after_the_run(model, motion, monkeypatch):
     """With room for nothing, features are encoded for every window again, with the same result."""
-    filmed_model = apply_windows(filmed(model, motion, LEFT), WindowSettings(4, 1, "standard_static"))
+    filmed_model = apply_windows(
+        filmed(model, motion, LEFT), WindowSettings(length=4, overlap=1, schedule="standard_static")
+    )
     kept = sample(filmed_model)
     encoded = []
     encode = camera.CameraNetwork.encode
     monkeypatch.setattr(camera.CameraNetwork, "encode", lambda *args: encoded.append(1) or encode(*args))
     assert torch.equal(sample(filmed_model), kept)
     windows = len(encoded)
-    monkeypatch.setattr(guides, "CACHED_BYTES", 0)
+    monkeypatch.setattr(conditioners, "CACHED_BYTES", 0)
     assert torch.equal(sample(filmed_model), kept)
     assert len(encoded) == windows + 2 * windows  # two steps
 
@@ -137,10 +143,10 @@ def test_clips_longer_than_the_encoders_positions(model, motion):
 
 def test_half_precision_networks_follow_the_dtype_of_the_run(motion, tmp_path):
     put(files.MOTION_MODELS, tmp_path / NAME, camera_file(WIDTHS, dtype=torch.float16))
-    guide = camera.camera_guide(NAME, motion.spec, LEFT, strength_of(1.0, "strength"))
+    guide = camera.camera_conditioner(NAME, motion.spec, LEFT, strength_of(1.0, "strength"))
     assert {weight.dtype for weight in guide.patcher.model.parameters()} == {torch.float16}
     half = toy.toy_model_patcher(dtype=torch.bfloat16)
-    assert sample(animate(half, motion, guides=(guide,)), steps=1).isfinite().all()
+    assert sample(animate(half, motion, conditioners=(guide,)), steps=1).isfinite().all()
     assert camera.load_patcher(*guide.patcher.cached_patcher_init[1]).model.spec == guide.patcher.model.spec
 
 
@@ -149,28 +155,28 @@ def test_authors_checkpoint_is_the_same_camera(model, motion, tmp_path):
     whole = sample(filmed(model, motion, LEFT), steps=1)
     torch.save(authors_layout(camera_file(WIDTHS)), tmp_path / "CameraCtrl.ckpt")
     folder_paths.filename_list_cache.pop(files.MOTION_MODELS, None)
-    guide = camera.camera_guide("CameraCtrl.ckpt", motion.spec, LEFT, strength_of(1.0, "strength"))
-    assert torch.equal(sample(animate(model, motion, guides=(guide,)), steps=1), whole)
+    guide = camera.camera_conditioner("CameraCtrl.ckpt", motion.spec, LEFT, strength_of(1.0, "strength"))
+    assert torch.equal(sample(animate(model, motion, conditioners=(guide,)), steps=1), whole)
 
 
 def test_other_widths_and_other_files_are_refused_in_words(motion, tmp_path):
     put(files.MOTION_MODELS, tmp_path / "wide.safetensors", camera_file((64,) * 4))
     with pytest.raises(ValueError, match="'wide.safetensors' has a layer of 64 channels for block input 1, which this"):
-        camera.camera_guide("wide.safetensors", motion.spec, LEFT, strength_of(1.0, "strength"))
+        camera.camera_conditioner("wide.safetensors", motion.spec, LEFT, strength_of(1.0, "strength"))
     with pytest.raises(ValueError, match="'v3.safetensors': this file is a motion module"):
-        camera.camera_guide("v3.safetensors", motion.spec, LEFT, strength_of(1.0, "strength"))
+        camera.camera_conditioner("v3.safetensors", motion.spec, LEFT, strength_of(1.0, "strength"))
 
 
 def test_motion_modules_it_was_not_trained_with_are_named(tmp_path, motion, caplog):
     with caplog.at_level("WARNING", "zoetrope"):
-        camera.camera_guide(NAME, motion_model(tmp_path, "v2").spec, LEFT, strength_of(1.0, "strength"))
+        camera.camera_conditioner(NAME, motion_model(tmp_path, "v2").spec, LEFT, strength_of(1.0, "strength"))
     assert "trained with motion module v3" in caplog.text
 
 
 def test_apply_node_takes_what_apply_motion_model_takes(model, motion):
     out = ApplyCameraCtrl.execute(model, motion, NAME, LEFT, 0.5, beta_schedule="auto", effect=0.5).result[0]
     settings = settings_of(out)[0]
-    assert settings.guides[0].strength.number == 0.5 and settings.effect.number == 0.5
+    assert settings.conditioners[0].strength.number == 0.5 and settings.effect.number == 0.5
     assert torch.equal(sample(out), sample(filmed(model, motion, LEFT, 0.5, effect=0.5)))
 
 

@@ -9,22 +9,23 @@ from torch.nn.functional import conv2d
 from support.toy_models import unet as toy
 from support.toy_models.files import animate, motion_model, relative_error
 from zoetrope.host.call.condition_image import encode_image
+from zoetrope.host.call.frames import CallFrames
 from zoetrope.host.call.strength import strength_of
 from zoetrope.host.conditioners import animatelcm_i2v as image_reference
-from zoetrope.host.conditioners.animatelcm_i2v import ImageReferenceGuide
-from zoetrope.host.conditioners.pia import PiaGuide
-from zoetrope.host.motion import conditioner as guides
-from zoetrope.host.motion.conditioner import ChunkInfo
+from zoetrope.host.conditioners.animatelcm_i2v import ImageReferenceConditioner
+from zoetrope.host.conditioners.pia import PiaConditioner
+from zoetrope.host.motion import conditioner as conditioners
+from zoetrope.host.motion.conditioner import CallInputs
 from zoetrope.host.motion.settings import settings_of
 from zoetrope.host.sampling.context_windows import WindowSettings, apply_windows
 from zoetrope.motion_models.errors import MotionFileError
 from zoetrope.motion_models.pia_affinity import affinity
 from zoetrope.nodes.image_to_video import ApplyAnimateLCMI2V, ApplyPIA
 from zoetrope.nodes.motion import ApplyMotionModel
-from zoetrope.temporal.values.frame_values import listed
+from zoetrope.temporal.values.frame_values import listed_values
 
 LATENT = {"samples": torch.zeros(8, 4, toy.SIZE, toy.SIZE)}
-HALVES = WindowSettings(2, 0, "standard_static")
+HALVES = WindowSettings(length=2, overlap=0, schedule="standard_static")
 
 
 class ToyVAE:
@@ -63,13 +64,13 @@ def latents(images=1, seed=8):
 
 def with_image(model, motion, seed=8, **options):
     """A clone that animates an image with PIA."""
-    guide = PiaGuide(latents(seed=seed), **{"preset": "motion_medium"} | options)
-    return animate(model, motion, guides=(guide,))
+    guide = PiaConditioner(latents(seed=seed), **{"preset": "motion_medium"} | options)
+    return animate(model, motion, conditioners=(guide,))
 
 
 def with_reference(model, motion, images=1, seed=8, drift=0.8):
     """A clone that animates an image with AnimateLCM-I2V."""
-    return animate(model, motion, guides=(ImageReferenceGuide(latents(images, seed), drift),))
+    return animate(model, motion, conditioners=(ImageReferenceConditioner(latents(images, seed), drift),))
 
 
 def clip_of(model, frames=4, steps=1, **options):
@@ -80,7 +81,7 @@ def clip_of(model, frames=4, steps=1, **options):
 def chunk_for(model, frames, total, chunks=2, cache=None):
     """A UNet call of a window."""
     x = toy.noise_for(chunks * len(frames))
-    return ChunkInfo(tuple(frames), total, chunks, x, model.model, {} if cache is None else cache)
+    return CallInputs(CallFrames(tuple(frames), total, chunks), x, model.model, {} if cache is None else cache)
 
 
 @pytest.mark.parametrize("apply", [with_image, with_reference])
@@ -102,7 +103,7 @@ def test_conditionings_together_or_apart_give_the_same_clip(pia, i2v, apply):
 def test_pia_adds_a_convolution_of_affinity_and_scaled_image(model, pia):
     """Window of frames 4 to 7 of 8: the preset's values at their distances, the latent times SD1.5's 0.18215."""
     network = pia.patcher.model
-    guidance = PiaGuide(latents(), "motion_medium").prepare(network, None, chunk_for(model, range(4, 8), 8))
+    guidance = PiaConditioner(latents(), "motion_medium").prepare(network, None, chunk_for(model, range(4, 8), 8))
     values = torch.tensor([0.79, 0.78, 0.75, 0.75]).view(4, 1, 1, 1).expand(4, 1, toy.SIZE, toy.SIZE)
     condition = torch.cat((values, (latents() * 0.18215).expand(4, -1, -1, -1)), dim=1)
     expected = conv2d(condition, network.image_input.weight, padding=1)
@@ -128,7 +129,7 @@ def test_pia_affinity_as_number_values_and_mask(model, pia):
         return clip_of(with_image(model, pia, values=strength_of(value, "affinity")))
 
     preset = clip_of(with_image(model, pia))
-    assert torch.equal(clip(listed(affinity("motion_medium", range(4), 4))), preset)
+    assert torch.equal(clip(listed_values(affinity("motion_medium", range(4), 4))), preset)
     assert torch.equal(clip(torch.full((1, 32, 32), 0.5)), clip(0.5))
     left = torch.zeros(1, 32, 32)
     left[..., :16] = 1.0
@@ -138,9 +139,9 @@ def test_pia_affinity_as_number_values_and_mask(model, pia):
 def test_pia_windows_keep_the_affinity_of_their_frames(model, pia):
     """Two windows without overlap: the second one is not a clip that starts at the image."""
     windowed = clip_of(apply_windows(with_image(model, pia), HALVES))
-    values = strength_of(listed(affinity("motion_medium", range(4), 4)), "affinity")
+    values = strength_of(listed_values(affinity("motion_medium", range(4), 4)), "affinity")
     assert torch.equal(clip_of(apply_windows(with_image(model, pia, values=values), HALVES)), windowed)
-    again = strength_of(listed(affinity("motion_medium", [0, 1] * 2, 4)), "affinity")
+    again = strength_of(listed_values(affinity("motion_medium", [0, 1] * 2, 4)), "affinity")
     other = clip_of(apply_windows(with_image(model, pia, values=again), HALVES))
     assert relative_error(other[:2], windowed[:2]) < 5e-5 and relative_error(other[2:], windowed[2:]) > 1e-4
 
@@ -153,7 +154,7 @@ def test_pia_refuses_a_frame_the_clip_does_not_have(model, pia):
 def test_reference_features_enter_before_the_second_motion_module_of_each_level(model, i2v):
     """Sizes of the toy UNet's blocks 2, 5, 8 and 11 at 16 x 16; the image is scaled by SD1.5's 0.18215."""
     network = i2v.patcher.model
-    before = ImageReferenceGuide(latents(), 0.8).prepare(network, None, chunk_for(model, range(4), 8)).before
+    before = ImageReferenceConditioner(latents(), 0.8).prepare(network, None, chunk_for(model, range(4), 8)).before
     assert {place: tuple(rows.shape) for place, rows in before.items()} == {
         ("input", 2): (4, 32, 16, 16),
         ("input", 5): (4, 32, 8, 8),
@@ -187,11 +188,11 @@ def test_reference_images_of_their_own_frames(model, i2v, monkeypatch):
     each = clip_of(made)
     first_only = clip_of(apply_windows(with_reference(model, i2v), HALVES))
     assert relative_error(each[2:], first_only[2:]) > 1e-3
-    monkeypatch.setattr(guides, "CACHED_BYTES", 0)
+    monkeypatch.setattr(conditioners, "CACHED_BYTES", 0)
     assert torch.equal(clip_of(made), each)
     network, cache = i2v.patcher.model, {}
     chunk = chunk_for(model, range(4, 8), 8, cache=cache)
-    ImageReferenceGuide(latents(6), 0.8).prepare(network, None, chunk)
+    ImageReferenceConditioner(latents(6), 0.8).prepare(network, None, chunk)
     assert [rows for rows, _ in cache] == [(4, 5, 5, 5)]
 
 
@@ -226,22 +227,23 @@ def test_latents_of_another_kind_are_refused():
 
 def pia_node(model, motion, **inputs):
     defaults = {"image": toy.hints(2), "vae": ToyVAE(), "latent": LATENT, "preset": "motion_small", "image_frame": 0}
+    defaults["beta_schedule"] = "auto"
     return ApplyPIA.execute(model, motion, **defaults | inputs).result[0]
 
 
 def i2v_node(model, motion, **inputs):
-    defaults = {"image": toy.hints(1), "vae": ToyVAE(), "latent": LATENT, "ref_drift": 0.8}
+    defaults = {"image": toy.hints(1), "vae": ToyVAE(), "latent": LATENT, "ref_drift": 0.8, "beta_schedule": "auto"}
     return ApplyAnimateLCMI2V.execute(model, motion, **defaults | inputs).result[0]
 
 
 def test_nodes_take_what_apply_motion_model_takes(model, pia, i2v):
-    made = pia_node(model, pia, affinity=0.5, effect=0.5, beta_schedule="auto")
+    made = pia_node(model, pia, affinity=0.5, effect=0.5)
     settings = settings_of(made)[0]
-    assert settings.effect.number == 0.5 and settings.guides[0].values.number == 0.5
-    assert torch.equal(settings.guides[0].latent, encode_image(toy.hints(2)[:1], ToyVAE(), LATENT))
-    assert settings_of(pia_node(model, pia))[0].guides[0].values is None
-    settings = settings_of(i2v_node(model, i2v, ref_drift=0.3, effect=0.5, beta_schedule="auto"))[0]
-    assert settings.effect.number == 0.5 and settings.guides[0].drift == 0.3
+    assert settings.effect.number == 0.5 and settings.conditioners[0].values.number == 0.5
+    assert torch.equal(settings.conditioners[0].latent, encode_image(toy.hints(2)[:1], ToyVAE(), LATENT))
+    assert settings_of(pia_node(model, pia))[0].conditioners[0].values is None
+    settings = settings_of(i2v_node(model, i2v, ref_drift=0.3, effect=0.5))[0]
+    assert settings.effect.number == 0.5 and settings.conditioners[0].drift == 0.3
     assert clip_of(made).isfinite().all()
 
 

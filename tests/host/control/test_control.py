@@ -14,17 +14,17 @@ from comfy_extras import nodes_custom_sampler as custom
 import nodes
 from support.toy_models import unet as toy
 from support.toy_models.unet import same, with_core_handler
-from zoetrope.host.control import apply as control
 from zoetrope.host.control.apply import apply_per_frame
 from zoetrope.host.control.frame_control import FrameControl
+from zoetrope.host.control.run import follow_frames, following_copy
 from zoetrope.host.control.spec import ControlSpec
 from zoetrope.host.sampling.context_windows import apply_windows
 from zoetrope.nodes.control import ApplyControlNetPerFrame
 from zoetrope.temporal.values.schedule import parse_value_schedule
-from zoetrope.temporal.windows.schedules import WindowSettings
+from zoetrope.temporal.windows.settings import WindowSettings
 
 FRAMES = 4
-SMALL = WindowSettings(3, 1)
+SMALL = WindowSettings(length=3, overlap=1)
 KINDS = {"controlnet": toy.toy_controlnet, "t2i": toy.toy_t2i_adapter, "controllora": toy.toy_control_lora}
 kinds = pytest.mark.parametrize("kind", KINDS)
 
@@ -65,7 +65,7 @@ def run(model, conds, **options):
 
 def installed(model):
     model = model.clone()
-    control.install(model)
+    follow_frames(model)
     return model
 
 
@@ -151,7 +151,7 @@ def count_control_runs(net):
 def test_a_window_of_strength_zero_does_not_run_the_control(model):
     net = toy.toy_controlnet()
     calls = count_control_runs(net)
-    windows = apply_windows(model, WindowSettings(2, 0, "standard_static"))
+    windows = apply_windows(model, WindowSettings(length=2, overlap=0, schedule="standard_static"))
     run(windows, per_frame(net, "0: 1 hold, 2: 0"))
     assert calls == [2 * 2]  # the first of two windows, both prompts stacked
 
@@ -290,15 +290,15 @@ class PicksHints(comfy.controlnet.ControlBase):
 def test_controls_that_pick_their_hints_are_left_alone():
     alone, plain = PicksHints(), toy.toy_controlnet()
     plain.set_cond_hint(toy.hints(2).movedim(-1, 1))
-    followers = {}
-    assert control.follower(alone, followers) is alone
+    copies = {}
+    assert following_copy(alone, copies) is alone
     without_hints = toy.toy_controlnet()
-    assert control.follower(without_hints, followers) is without_hints
+    assert following_copy(without_hints, copies) is without_hints
     above = PicksHints().set_previous_controlnet(plain)
-    copy = control.follower(above, followers)
+    copy = following_copy(above, copies)
     assert copy is not above and isinstance(copy.previous_controlnet, FrameControl)
     assert copy.previous_controlnet.inner is not plain and above.previous_controlnet is plain
-    assert control.follower(above, followers) is copy
+    assert following_copy(above, copies) is copy
 
 
 def test_what_core_asks_of_a_control_is_answered_by_the_inner_one():
@@ -320,7 +320,7 @@ def test_what_core_asks_of_a_control_is_answered_by_the_inner_one():
 if hasattr(comfy.controlnet.ControlBase, "deepclone_multigpu"):  # since ComfyUI 0.23
 
     def test_a_clone_for_another_device_has_its_own_network():
-        wrapped = FrameControl(toy.toy_controlnet(), ControlSpec((parse_value_schedule("0: 0.5"),)))
+        wrapped = FrameControl(toy.toy_controlnet(), ControlSpec(values=(parse_value_schedule("0: 0.5"),)))
         clone = wrapped.deepclone_multigpu(torch.device("cpu"), autoregister=True)
         assert wrapped.get_instance_for_device(torch.device("cpu")) is clone and clone.spec == wrapped.spec
         assert clone.control_model is not wrapped.control_model

@@ -7,7 +7,7 @@ import nodes
 from support.toy_models import unet as toy
 from zoetrope.host.sampling.context_windows import apply_windows
 from zoetrope.nodes.control import ControlNetPerFrame
-from zoetrope.temporal.windows.schedules import WindowSettings
+from zoetrope.temporal.windows.settings import WindowSettings
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def moving_square(frames):
 
 def test_a_moving_square_shows_in_the_frames_with_strength_and_nowhere_else(model):
     """What the square changes follows it, in windows, and ends where the strength does."""
-    frames, windowed = 8, apply_windows(model, WindowSettings(4, 1))
+    frames, windowed = 8, apply_windows(model, WindowSettings(length=4, overlap=1))
     schedule, squares = "0: 1 hold, 5: 0", moving_square(frames)
 
     def clip(hints):
@@ -51,8 +51,10 @@ def test_one_control_in_two_samplers_one_after_the_other(model):
     """Both runs are as if each had the control for itself; the second has another length and size of hints."""
     conds = controlled("0: 1, -1: 0.2", toy.hints(6))
     first, again = (toy.sample(model, *conds, frames=6, steps=1) for _ in range(2))
-    between = toy.sample(apply_windows(model, WindowSettings(3, 1)), *conds, frames=4, steps=1)
+    between = toy.sample(apply_windows(model, WindowSettings(length=3, overlap=1)), *conds, frames=4, steps=1)
     fresh = controlled("0: 1, -1: 0.2", toy.hints(6))
     assert torch.equal(first, again)
-    assert torch.equal(between, toy.sample(apply_windows(model, WindowSettings(3, 1)), *fresh, frames=4, steps=1))
+    assert torch.equal(
+        between, toy.sample(apply_windows(model, WindowSettings(length=3, overlap=1)), *fresh, frames=4, steps=1)
+    )
     assert torch.equal(toy.sample(model, *conds, frames=6, steps=1), first)

@@ -14,14 +14,14 @@ import nodes
 from support.echo_control import FRAMES, echo, echo_adapter, hints_in, numbered, record
 from support.toy_models import unet as toy
 from support.toy_models.unet import with_core_handler
-from zoetrope.host.control import apply as control
 from zoetrope.host.control.apply import apply_per_frame
 from zoetrope.host.control.residuals import added, scaled
+from zoetrope.host.control.run import follow_frames
 from zoetrope.host.control.spec import ControlSpec
 from zoetrope.host.sampling.context_windows import apply_windows
 from zoetrope.temporal.hint_policies import HINT_POLICIES, hint_indexes
 from zoetrope.temporal.values.schedule import parse_value_schedule
-from zoetrope.temporal.windows.schedules import WindowSettings
+from zoetrope.temporal.windows.settings import WindowSettings
 
 SCHEDULES = ["standard_uniform", "standard_static", "looped_uniform", "batched"]
 
@@ -40,11 +40,21 @@ def per_frame(net, image, schedule="0: 1", **options):
 def model_with(handler, schedule, split, length=5, overlap=2, stride=1, closed_loop=False):
     model = toy.toy_model_patcher(split_conds=split)
     if handler == "ours":
-        return apply_windows(model, WindowSettings(length, overlap, schedule, "pyramid", stride, closed_loop))
+        return apply_windows(
+            model,
+            WindowSettings(
+                length=length,
+                overlap=overlap,
+                schedule=schedule,
+                fuse="pyramid",
+                stride=stride,
+                closed_loop=closed_loop,
+            ),
+        )
     model = with_core_handler(
         model, schedule, "pyramid", length, overlap, stride, closed_loop, causal_window_fix=handler == "core+anchor"
     )
-    control.install(model)
+    follow_frames(model)
     return model
 
 
@@ -92,7 +102,7 @@ def test_ad_params_of_other_packs_are_honoured():
 
     model = toy.toy_model_patcher()
     model.add_wrapper_with_key("calc_cond_batch", "test", slicing)
-    control.install(model)
+    follow_frames(model)
     calls = record(model, with_core(echo(), numbered(6)), frames=6)
     assert calls[1][0] == [5, 3, 4] * 2
     for frames, residuals in calls:
@@ -117,7 +127,7 @@ def test_fields_that_animatediff_evolved_writes_are_honoured_and_there_only_whil
 
     model = toy.toy_model_patcher()
     model.add_wrapper_with_key("calc_cond_batch", "test", slicing)
-    control.install(model)
+    follow_frames(model)
     conds = per_frame(echo(), numbered(6))
     for frames, residuals in record(model, conds, frames=6):
         assert hints_in(residuals, len(frames)) == frames
@@ -129,7 +139,7 @@ def test_retained_latents_of_cores_windows_have_their_own_hints():
     model = with_core_handler(
         toy.toy_model_patcher(), "standard_static", "flat", 5, 3, latent_retain_index_list="1", causal_window_fix=False
     )
-    control.install(model)
+    follow_frames(model)
     calls = record(model, with_core(echo(), numbered(FRAMES)))
     if hasattr(model.model_options["context_handler"], "latent_retain_index_list"):
         assert any(frames[:2] == [2, 1] for frames, _ in calls)

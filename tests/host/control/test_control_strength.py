@@ -18,15 +18,15 @@ from support.echo_control import echo
 from support.toy_models import sdxl as toy_sdxl
 from support.toy_models import unet as toy
 from support.toy_models.unet import same
-from zoetrope.host.control import apply as control
 from zoetrope.host.control.compatibility import elements
 from zoetrope.host.control.frame_control import FrameControl
+from zoetrope.host.control.run import follow_frames
 from zoetrope.host.sampling.context_windows import apply_windows
 from zoetrope.nodes.control import ApplyControlNetPerFrame, ControlNetPerFrame
-from zoetrope.temporal.windows.schedules import WindowSettings
+from zoetrope.temporal.windows.settings import WindowSettings
 
 FRAMES = 4
-SMALL = WindowSettings(3, 1)
+SMALL = WindowSettings(length=3, overlap=1)
 KINDS = {"controlnet": toy.toy_controlnet, "t2i": toy.toy_t2i_adapter, "controllora": toy.toy_control_lora}
 kinds = pytest.mark.parametrize("kind", KINDS)
 
@@ -39,7 +39,7 @@ def model():
 @pytest.fixture
 def installed(model):
     clone = model.clone()
-    control.install(clone)
+    follow_frames(clone)
     return clone
 
 
@@ -263,7 +263,7 @@ def test_the_uncond_multiplier_finds_negative_prompts_in_any_guider(guider, wind
         return x * 0.1
 
     model = toy.answer_with(toy.toy_model_patcher(), answer)
-    control.install(model)
+    follow_frames(model)
     model = apply_windows(model, SMALL) if windowed else model
     net = per_frame(echo(), uncond_multiplier=0.25)
     conds = [entry for seed in (3, 6) for entry in applied(net, torch.ones(1, 8, 8, 3), 1.0)][:3]
@@ -318,7 +318,7 @@ def test_two_nodes_multiply_and_wrap_once(model):
 )
 def test_a_control_for_another_checkpoint_says_so(net, words):
     sdxl = toy_sdxl.toy_sdxl_patcher()
-    control.install(sdxl)
+    follow_frames(sdxl)
     conds = applied(net(), conds=(toy_sdxl.conditioning(), toy_sdxl.conditioning(6)))
     with pytest.raises(ValueError, match=words):
         toy.sample(sdxl, *conds, frames=2, steps=1)
@@ -365,7 +365,7 @@ def test_the_host_is_asked_for_memory_of_one_window(installed):
         asked.append(conds["positive"][0]["control"].inference_memory_requirements(torch.float16))
         return executor(model, shape, conds, *args, **kwargs)
 
-    model = apply_windows(installed, WindowSettings(3, 1))
+    model = apply_windows(installed, WindowSettings(length=3, overlap=1))
     model.add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, "zz_test", look)
     toy.sample(model, *applied(toy.toy_controlnet()), frames=12, steps=1)
     assert asked == [2 * elements(model.model.diffusion_model, 2 * 3, toy.SIZE, toy.SIZE)]
@@ -385,7 +385,9 @@ def test_a_thousand_hints_add_less_than_two_windows_of_memory():
         before.append(memory().rss)
         return executor(*args)
 
-    model = apply_windows(toy.answer_with(toy.toy_model_patcher(), lambda x, c, o: x * 0.5), WindowSettings(length, 0))
+    model = apply_windows(
+        toy.answer_with(toy.toy_model_patcher(), lambda x, c, o: x * 0.5), WindowSettings(length=length, overlap=0)
+    )
     model.model.memory_required = lambda *args, **kwargs: 0  # prompts stacked
     model.add_wrapper_with_key("calc_cond_batch", "test", note)
     conds = applied(per_frame(net, frame_offset=900), torch.rand(1, 512, 512, 3).expand(1000, -1, -1, -1))

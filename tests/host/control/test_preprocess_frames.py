@@ -47,7 +47,7 @@ def test_grey_alpha_and_half_precision_are_the_same_pictures():
 @pytest.mark.newest_host
 def test_values_outside_the_range_are_clipped():
     images = torch.tensor([-1.0, 0.0, 0.5, 1.0, 3.0, float("nan")])[None, None, :, None].expand(1, 4, 6, 3)
-    hints = preprocess_frames(images, PreprocessSettings("tile", 0.0))
+    hints = preprocess_frames(images, PreprocessSettings(method="tile", strength=0.0))
     assert hints[0, 0, :, 0].tolist() == pytest.approx([0, 0, 128 / 255, 1, 1, 0])
 
 
@@ -60,7 +60,7 @@ def test_resolution_is_the_shorter_side(size, resolution, expected):
     assert hint_size(*size, resolution) == expected
     if size[0] < 60:
         images = torch.rand(1, *size, 3)
-        hints = preprocess_frames(images, PreprocessSettings("recolor", 0.0, resolution=resolution))
+        hints = preprocess_frames(images, PreprocessSettings(method="recolor", strength=0.0, resolution=resolution))
         assert hints.shape == (1, *expected, 3)
         assert float(hints.mean()) == pytest.approx(float(images.mean()), abs=0.02)
 

@@ -21,14 +21,14 @@ from zoetrope.host.control.apply import apply_per_frame
 from zoetrope.host.sampling.context_windows import apply_windows
 from zoetrope.motion_models.checkpoints.sparse_ctrl import read_sparse_checkpoint
 from zoetrope.nodes.sparse_ctrl import LoadSparseCtrl, SparseKeyframes
-from zoetrope.temporal.values.frame_values import listed
+from zoetrope.temporal.values.frame_values import listed_values
 from zoetrope.temporal.values.schedule import parse_value_schedule
-from zoetrope.temporal.windows.schedules import WindowSettings
+from zoetrope.temporal.windows.settings import WindowSettings
 
 FRAMES = 6
 SIZE = 8  # of latents
-WINDOWS = WindowSettings(4, 2, "standard_static")  # frames 0 to 3 and 2 to 5
-HALVES = WindowSettings(3, 0, "standard_static")
+WINDOWS = WindowSettings(length=4, overlap=2, schedule="standard_static")  # frames 0 to 3 and 2 to 5
+HALVES = WindowSettings(length=3, overlap=0, schedule="standard_static")
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +231,7 @@ def test_one_image_is_for_many_indexes(model, nets):
 @pytest.mark.newest_host
 def test_strength_of_each_image(model, plain, nets):
     images, both = pictures(2), "0, 5"
-    half = keyed(nets["scribble"], both, hint_strength=listed([1.0, 0, 0, 0, 0, 0.5]))
+    half = keyed(nets["scribble"], both, hint_strength=listed_values([1.0, 0, 0, 0, 0, 0.5]))
     with Calls(half) as calls:
         weaker = sample(model, applied(half, images))
     first, second = calls.sparse[0].keys
@@ -337,7 +337,9 @@ def test_mistakes_are_told_where_they_are_made(model, nets):
         keyed(scribble, hint_strength="x")
     with pytest.raises(ValueError, match="index 9 lies outside the clip of 6 frames"):
         sample(model, applied(keyed(scribble, "0, 9"), pictures(2)))
-    with pytest.raises(ValueError, match="positions for 32 frames, but 33 are sampled together; add Context Windows"):
+    with pytest.raises(
+        ValueError, match="positions for 32 frames, but 33 would be sampled together; add Context Windows"
+    ):
         residuals(control_of(applied(scribble)), 33, {})
     assert residuals(control_of(applied(scribble)), 64, {"cond_or_uncond": [0, 1]}, conds=2)
 

@@ -87,8 +87,8 @@ def test_range_and_motion_together_and_no_trace(model, name, tmp_path):
 
 @pytest.mark.newest_host
 def test_two_adapters_add_up(model, name):
-    acts = SamplingRange(0.0, 0.9999)
-    twice = apply_domain_adapter(apply_domain_adapter(model, name, 0.2, acts), name, 0.4, acts)
+    when = SamplingRange(0.0, 0.9999)
+    twice = apply_domain_adapter(apply_domain_adapter(model, name, 0.2, when), name, 0.4, when)
     assert relative_error(sample(twice), sample(core_lora(model, 0.6))) < 1e-4
 
 

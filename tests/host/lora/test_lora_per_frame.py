@@ -6,13 +6,13 @@ import torch
 
 from support.toy_models import unet as toy
 from support.toy_models.files import put, relative_error
-from zoetrope.host.call.frames import RUN_KEY
+from zoetrope.host.call import keys
 from zoetrope.host.call.sampling_range import SamplingRange
 from zoetrope.host.call.strength import Strength, strength_of
 from zoetrope.host.lora.bypass import RowFactors
 from zoetrope.host.lora.unet_lora import apply_lora
 from zoetrope.host.sampling.context_windows import apply_windows
-from zoetrope.temporal.windows.schedules import WindowSettings
+from zoetrope.temporal.windows.settings import WindowSettings
 
 ALWAYS = SamplingRange()
 RANK = 4
@@ -69,8 +69,8 @@ def name(model, tmp_path):
     return put("loras", tmp_path / "style.safetensors", lora_file(model))
 
 
-def applied(model, name, values, acts=ALWAYS):
-    return apply_lora(model, name, strength_of(values, "strength"), acts)
+def applied(model, name, values, when=ALWAYS):
+    return apply_lora(model, name, strength_of(values, "strength"), when)
 
 
 def sample(model, frames=4):
@@ -99,7 +99,7 @@ def test_each_frame_has_its_own_strength_in_windows_as_well_and_two_add_up(model
     ramp, back = [0.0, 0.6, 1.0, -0.5], [1.0, 0.0, 0.5, 0.0]
     other = put("loras", tmp_path / "other.safetensors", lora_file(model, seed=32))
     both = applied(applied(model, name, ramp), other, back)
-    windows = apply_windows(both, WindowSettings(3, 1, "standard_static", "pyramid"))
+    windows = apply_windows(both, WindowSettings(length=3, overlap=1, schedule="standard_static", fuse="pyramid"))
     ours, windowed = sample(both), sample(windows)
     for frame, (one, two) in enumerate(zip(ramp, back, strict=True)):
         expected = sample(applied(applied(model, name, one), other, two))
@@ -151,7 +151,7 @@ def test_files_of_other_kinds_are_refused(model, tmp_path, weights, words):
 @pytest.mark.newest_host
 def test_rows_of_layers():
     """Two conditionings of three frames; a layer that gets each row in two tiles, and one that lost its rows."""
-    options = {RUN_KEY: 3, "cond_or_uncond": [0, 1]}
+    options = {keys.CLIP_LENGTH: 3, "cond_or_uncond": [0, 1]}
     factors = RowFactors(strength_of([0.0, 1.0, 2.0], "strength"), 0.5, options, 6)
     assert factors.like(torch.zeros(6, 4, 4)).flatten().tolist() == [0, 0.5, 1, 0, 0.5, 1]
     assert factors.like(torch.zeros(12, 4)).flatten().tolist() == [0, 0, 0.5, 0.5, 1, 1, 0, 0, 0.5, 0.5, 1, 1]

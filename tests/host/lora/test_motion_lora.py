@@ -14,7 +14,7 @@ from zoetrope.host.lora import motion_lora as lora
 from zoetrope.host.motion.load import load_motion_model
 from zoetrope.host.sampling.context_windows import apply_windows
 from zoetrope.temporal.values.schedule import parse_value_schedule
-from zoetrope.temporal.windows.schedules import WindowSettings
+from zoetrope.temporal.windows.settings import WindowSettings
 
 STRENGTH = -0.5
 # The last module before the output: behind its attentions no layer lets frames meet.
@@ -115,7 +115,7 @@ def last_layer_lora(directory, strength):
 @pytest.mark.newest_host
 def test_a_ramp_over_64_frames_acts_on_each_frame_as_asked(model, motion, tmp_path):
     """Every frame of the ramp from -1 to 1 must be that frame with its own strength all over the clip."""
-    windows = WindowSettings(16, 4, "standard_static", "pyramid")
+    windows = WindowSettings(length=16, overlap=4, schedule="standard_static", fuse="pyramid")
     ramp = parse_value_schedule("0: -1, -1: 1")
 
     def one_step(value):
@@ -133,7 +133,7 @@ def test_a_ramp_over_64_frames_acts_on_each_frame_as_asked(model, motion, tmp_pa
 
 
 def test_percent_range_switches_it_on_late(model, motion, tmp_path):
-    late = (motion_lora(tmp_path, 1.0, acts=SamplingRange(0.5, 1.0)),)
+    late = (motion_lora(tmp_path, 1.0, when=SamplingRange(0.5, 1.0)),)
     plain, ours = predictions(animate(model, motion)), predictions(animate(model, motion, loras=late))
     assert relative_error(ours[0], plain[0]) < 1e-6
     assert relative_error(ours[-1], plain[-1]) > 1e-3
@@ -141,7 +141,7 @@ def test_percent_range_switches_it_on_late(model, motion, tmp_path):
 
 @pytest.mark.newest_host
 def test_keyframes_change_it_over_the_steps(model, motion, tmp_path):
-    keyed = (motion_lora(tmp_path, 1.0, acts=SamplingRange(keyframes=((0.0, 0.0), (0.5, 1.0)))),)
+    keyed = (motion_lora(tmp_path, 1.0, when=SamplingRange(keyframes=((0.0, 0.0), (0.5, 1.0)))),)
     plain, ours = predictions(animate(model, motion)), predictions(animate(model, motion, loras=keyed))
     assert relative_error(ours[0], plain[0]) < 1e-6
     assert relative_error(ours[-1], plain[-1]) > 1e-3

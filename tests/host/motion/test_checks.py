@@ -12,7 +12,7 @@ from zoetrope.host.loading import model_files as files
 from zoetrope.host.lora import motion_lora as lora
 from zoetrope.host.motion.load import load_motion_model
 from zoetrope.host.sampling.context_windows import apply_windows
-from zoetrope.temporal.windows.schedules import WindowSettings
+from zoetrope.temporal.windows.settings import WindowSettings
 
 LONG_64 = "long_64"  # LongAnimateDiff's second file: v2 with 128 positions
 
@@ -82,8 +82,8 @@ def test_cores_variant_of_lcm_is_lcm(model, motions, caplog):
 
 def test_what_counts_is_the_window(model, motions, caplog):
     animated = animate(model, motions("v2"))
-    assert not lines_of_run(caplog, apply_windows(animated, WindowSettings(16, 4)), frames=40)
-    (line,) = lines_of_run(caplog, apply_windows(animated, WindowSettings(6, 2)), frames=40)
+    assert not lines_of_run(caplog, apply_windows(animated, WindowSettings(length=16, overlap=4)), frames=40)
+    (line,) = lines_of_run(caplog, apply_windows(animated, WindowSettings(length=6, overlap=2)), frames=40)
     assert "6 frames are sampled together" in line
 
 

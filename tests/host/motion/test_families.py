@@ -16,8 +16,8 @@ from support.toy_models.files import animate, put, relative_error
 from support.toy_models.motion import SHAPES, motion_state_dict
 from zoetrope.host.call.strength import Strength
 from zoetrope.host.conditioners import camera_ctrl as camera
-from zoetrope.host.conditioners.animatelcm_i2v import ImageReferenceGuide
-from zoetrope.host.conditioners.pia import PiaGuide
+from zoetrope.host.conditioners.animatelcm_i2v import ImageReferenceConditioner
+from zoetrope.host.conditioners.pia import PiaConditioner
 from zoetrope.host.loading import model_files as files
 from zoetrope.host.motion.load import load_motion_model
 from zoetrope.motion_models.camera_poses import motion_poses
@@ -29,7 +29,7 @@ SIZE = 8  # of the latent
 CAMERA = "v3 with CameraCtrl"
 FILE_NAMES = {"lightning": "animatediff_lightning_2step.safetensors"}
 IMAGE = torch.randn(1, 4, SIZE, SIZE, generator=torch.Generator().manual_seed(8)) / 0.18215
-GUIDES = {"pia": (PiaGuide(IMAGE, "motion_medium"),), "animatelcm_i2v": (ImageReferenceGuide(IMAGE),)}
+GUIDES = {"pia": (PiaConditioner(IMAGE, "motion_medium"),), "animatelcm_i2v": (ImageReferenceConditioner(IMAGE),)}
 
 
 def run(node, *args):
@@ -89,14 +89,14 @@ def animated(directory, name, base, gain):
     path = directory / f"gain_{gain}_{FILE_NAMES.get(name, family + '.safetensors')}"
     motion = load_motion_model(put(files.MOTION_MODELS, path, motion_state_dict(family, gain=gain)))
     assert motion.spec.family.name == family
-    guides = camera_guides(directory, motion) if name == CAMERA else GUIDES.get(name, ())
-    return motion.spec.family, animate(base, motion, guides=guides)
+    conditioners = camera_guides(directory, motion) if name == CAMERA else GUIDES.get(name, ())
+    return motion.spec.family, animate(base, motion, conditioners=conditioners)
 
 
 def camera_guides(directory, motion):
     """A camera that pans over v3, which CameraCtrl was trained with."""
     name = put(files.MOTION_MODELS, directory / "CameraCtrl_pruned.safetensors", camera_file((toy.WIDTH,) * 4))
-    return (camera.camera_guide(name, motion.spec, motion_poses([("pan_left", 4.0)], FRAMES), Strength()),)
+    return (camera.camera_conditioner(name, motion.spec, motion_poses([("pan_left", 4.0)], FRAMES), Strength()),)
 
 
 def latent():

@@ -239,5 +239,7 @@ def test_image_latents_only(model, motion):
     guider = comfy.samplers.CFGGuider(animate(model, motion))
     guider.set_conds(toy.conditioning(), toy.conditioning(6))
     video = torch.zeros(1, 4, 3, 16, 16)
-    with pytest.raises(ValueError, match="shape .frames, channels, height, width."):
+    with pytest.raises(
+        ValueError, match=r"four axes, frames first, but this model samples a latent of shape \(1, 4, 3, 16, 16\)"
+    ):
         guider.sample(video, video, comfy.samplers.sampler_object("euler"), torch.tensor([14.0, 0.0]), seed=1)

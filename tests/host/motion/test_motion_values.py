@@ -13,7 +13,7 @@ from zoetrope.host.sampling.context_windows import apply_windows
 from zoetrope.motion_models.adjustment import Adjustment
 from zoetrope.motion_models.block_values import BlockValues, parse_block_values
 from zoetrope.temporal.values.schedule import parse_value_schedule
-from zoetrope.temporal.windows.schedules import WindowSettings
+from zoetrope.temporal.windows.settings import WindowSettings
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def only_last_module(value):
 
 def test_effect_per_frame_in_windows_belongs_to_the_frame_of_the_clip(model, motion):
     """20 frames in windows of 8: a frame of effect 0 must be the plain model's, the others not."""
-    windows = WindowSettings(8, 2, "standard_static", "pyramid")
+    windows = WindowSettings(length=8, overlap=2, schedule="standard_static", fuse="pyramid")
     values = [float(frame % 3 != 0) for frame in range(20)]
 
     def one_step(effect):

@@ -10,19 +10,20 @@ from support.toy_models.files import animate, motion_model, put, relative_error
 from support.toy_models.motion import SHAPES
 from zoetrope.host.call.strength import strength_of
 from zoetrope.host.conditioners import camera_ctrl as camera
-from zoetrope.host.conditioners.animatelcm_i2v import ImageReferenceGuide
-from zoetrope.host.conditioners.pia import PiaGuide
+from zoetrope.host.conditioners.animatelcm_i2v import ImageReferenceConditioner
+from zoetrope.host.conditioners.pia import PiaConditioner
 from zoetrope.host.loading import model_files as files
 from zoetrope.host.motion import view_windows as views
 from zoetrope.host.sampling.context_windows import apply_windows
 from zoetrope.motion_models.camera_poses import motion_poses
-from zoetrope.nodes.views import ViewWindows
-from zoetrope.temporal.values.frame_values import listed
-from zoetrope.temporal.windows.schedules import WindowSettings, windows_for_step
+from zoetrope.nodes.windows import ViewWindows
+from zoetrope.temporal.values.frame_values import listed_values
+from zoetrope.temporal.windows.schedules import windows_for_step
+from zoetrope.temporal.windows.settings import WindowSettings
 
 SIZE = 8  # of the latent: one pixel in the deepest level
 FRAMES = 7
-STATIC = WindowSettings(3, 1, "standard_static")  # three windows
+STATIC = WindowSettings(length=3, overlap=1, schedule="standard_static")  # three windows
 newest = pytest.mark.newest_host
 CLOSE = 3e-4  # float32 products in other batches leave 1e-4 after one step; in float64 nothing is left
 
@@ -49,18 +50,20 @@ def viewed(model, length=4, overlap=1, schedule="standard_uniform", fuse="pyrami
 def busy(model, directory, family):
     """A motion model with values by frame and by pixel, and with the guide of its family."""
     image = torch.randn(FRAMES, 4, SIZE, SIZE, generator=torch.Generator().manual_seed(8)) / 0.18215
-    motion, guides = motion_model(directory, family), ()
+    motion, conditioners = motion_model(directory, family), ()
     if family == "v3":
         put(files.MOTION_MODELS, directory / "camera.safetensors", camera_file((toy.WIDTH,) * 4))
         poses = motion_poses([("pan_left", 4.0)], FRAMES)
-        strength = strength_of(listed([frame / 6 for frame in range(FRAMES)]), "strength")
-        guides = (camera.camera_guide("camera.safetensors", motion.spec, poses, strength),)
+        strength = strength_of(listed_values([frame / 6 for frame in range(FRAMES)]), "strength")
+        conditioners = (camera.camera_conditioner("camera.safetensors", motion.spec, poses, strength),)
     elif family == "pia":
-        guides = (PiaGuide(image[:1], "motion_medium"),)
+        conditioners = (PiaConditioner(image[:1], "motion_medium"),)
     elif family == "animatelcm_i2v":
-        guides = (ImageReferenceGuide(image),)
+        conditioners = (ImageReferenceConditioner(image),)
     mask = torch.rand((FRAMES, 8, 8), generator=torch.Generator().manual_seed(9))
-    return animate(model, motion, guides=guides, scale=[0.5 + frame / 10 for frame in range(FRAMES)], mask=mask)
+    return animate(
+        model, motion, conditioners=conditioners, scale=[0.5 + frame / 10 for frame in range(FRAMES)], mask=mask
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +93,9 @@ def test_stacked_windows_are_the_windows_one_at_a_time(tmp_path, family, split_c
 
 def test_stacked_windows_of_one_frame_have_no_motion(model, v2):
     """Two windows of a frame each are not a clip of two frames."""
-    still = apply_windows(animate(model, v2, schedule="use_existing"), WindowSettings(1, 0, "batched"), 2)
+    still = apply_windows(
+        animate(model, v2, schedule="use_existing"), WindowSettings(length=1, overlap=0, schedule="batched"), 2
+    )
     assert relative_error(clip_of(still, frames=4), clip_of(model, frames=4)) < CLOSE
 
 
@@ -124,7 +129,7 @@ def test_one_view_is_the_plain_clip_bit_for_bit_and_shorter_views_are_not(model,
 
 
 def test_order_of_nodes_does_not_matter_and_clones_keep_views(model, v2):
-    windows = WindowSettings(5, 2, "standard_static")
+    windows = WindowSettings(length=5, overlap=2, schedule="standard_static")
     made = [
         viewed(apply_windows(animate(model, v2), windows)),
         apply_windows(viewed(animate(model, v2)), windows),
@@ -148,14 +153,14 @@ def test_views_move_with_the_steps_and_only_whole_clips_are_loops(model, v2, mon
     clip_of(looped, steps=3)
     assert cut == [("looped_uniform", True, FRAMES, step) for step in range(3)]
     cut.clear()
-    clip_of(apply_windows(looped, WindowSettings(6, 2, "standard_static"), 2), steps=2)
+    clip_of(apply_windows(looped, WindowSettings(length=6, overlap=2, schedule="standard_static"), 2), steps=2)
     assert set(cut) == {("standard_uniform", False, 6, step) for step in range(2)}
 
 
 @newest
 def test_views_in_stacked_windows_are_views_in_each(model, v2):
     moving = viewed(animate(model, v2))
-    windows = WindowSettings(5, 3, "standard_static")
+    windows = WindowSettings(length=5, overlap=3, schedule="standard_static")
     one, both = (clip_of(apply_windows(moving, windows, together)) for together in (1, 2))
     assert relative_error(both, one) < CLOSE
 

@@ -7,14 +7,14 @@ from support.toy_models import unet as toy
 from zoetrope.nodes.clips import MergeFrames, SelectFrames
 from zoetrope.nodes.control import ApplyControlNetPerFrame
 from zoetrope.nodes.frame_values import (
-    FrameValues,
     FrameValuesFromAudio,
     FrameValuesFromCurve,
     FrameValuesFromList,
     FrameValuesFromMask,
+    FrameValuesFromSchedule,
     read_curve,
 )
-from zoetrope.temporal.values.frame_values import listed
+from zoetrope.temporal.values.frame_values import listed_values
 
 LINEAR = {"points": [[0, 0], [0.5, 1], [1, 0]], "interpolation": "linear"}
 
@@ -35,15 +35,15 @@ def test_other_things_are_no_curve(curve):
 
 
 def test_a_wrong_schedule_is_refused_before_anything_runs():
-    assert FrameValues.validate_inputs("0: 1, -1: 0") is FrameValues.validate_inputs() is True
-    assert FrameValues.validate_inputs("0: 1, 8").startswith("Schedule piece '8' is not 'frame: value'")
+    assert FrameValuesFromSchedule.validate_inputs("0: 1, -1: 0") is FrameValuesFromSchedule.validate_inputs() is True
+    assert FrameValuesFromSchedule.validate_inputs("0: 1, 8").startswith("Schedule piece '8' is not 'frame: value'")
 
 
 @pytest.mark.newest_host
 def test_floats_of_frame_values_end_at_the_last_numbered_key_or_at_the_widgets_most():
-    assert FrameValues.execute("0: 1, 2: 3, -1: 9").result[1] == [1, 5, 9]
-    assert FrameValues.execute("0: 1, -1: 3", 3).result[1] == [1, 2, 3]
-    assert len(FrameValues.execute("0: 1, 999999999999: 3").result[1]) == 100000
+    assert FrameValuesFromSchedule.execute("0: 1, 2: 3, -1: 9").result[1] == [1, 5, 9]
+    assert FrameValuesFromSchedule.execute("0: 1, -1: 3", 3).result[1] == [1, 2, 3]
+    assert len(FrameValuesFromSchedule.execute("0: 1, 999999999999: 3").result[1]) == 100000
 
 
 def test_lists_of_one_node_or_of_many_numbers():
@@ -82,7 +82,7 @@ def test_controlnets_take_values_besides_the_schedule():
         (product,) = out[0][0][1]["control"].spec.values
         return product.at(3)
 
-    assert factors("0: 0.5", listed([1, 2, 4])) == [0.5, 1.0, 2.0]
+    assert factors("0: 0.5", listed_values([1, 2, 4])) == [0.5, 1.0, 2.0]
     assert factors("0: 1", [1.0, 0.0]) == [1.0, 0.0, 0.0]
     with pytest.raises(ValueError, match="frame_values is 'x'"):
         factors("0: 1", "x")

@@ -22,9 +22,10 @@ from comfy_execution.progress import ProgressHandler, add_progress_handler, get_
 from comfy_execution.utils import CurrentNodeContext
 
 from support.toy_models import unet as toy
+from zoetrope.host.call import keys
 from zoetrope.host.progress import live_preview
 from zoetrope.host.sampling.context_windows import apply_windows
-from zoetrope.temporal.windows.schedules import WindowSettings
+from zoetrope.temporal.windows.settings import WindowSettings
 
 FRAMES, STEPS, NODE = 6, 4, "12"
 
@@ -69,8 +70,8 @@ def model():
         time.sleep(0.03)
         return x * 0.5
 
-    windowed = apply_windows(toy.answer_with(toy.toy_model_patcher(), slowly), WindowSettings(4, 1))
-    live_preview.install(windowed)
+    windowed = apply_windows(toy.answer_with(toy.toy_model_patcher(), slowly), WindowSettings(length=4, overlap=1))
+    live_preview.play_while_sampling(windowed)
     return windowed
 
 
@@ -186,5 +187,5 @@ def test_nothing_is_sent_after_the_run(model, listener, interrupt):
 def test_installing_twice_is_once():
     model = toy.toy_model_patcher()
     for _ in range(2):
-        live_preview.install(model)
-    assert len(model.get_wrappers(WrappersMP.OUTER_SAMPLE, live_preview.KEY)) == 1
+        live_preview.play_while_sampling(model)
+    assert len(model.get_wrappers(WrappersMP.OUTER_SAMPLE, keys.LIVE_PREVIEW)) == 1

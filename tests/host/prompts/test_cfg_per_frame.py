@@ -10,11 +10,11 @@ from comfy_extras.nodes_perpneg import PerpNegGuider
 
 from support.toy_models import unet as toy
 from support.toy_models.files import relative_error
-from zoetrope.host.call.clip_part import numbered
+from zoetrope.host.call.clip_part import part_options
 from zoetrope.host.call.sampling_range import SamplingRange
 from zoetrope.host.prompts.cfg_per_frame import FrameScale, apply_guidance, guidance_of
 from zoetrope.host.sampling.context_windows import apply_windows
-from zoetrope.temporal.windows.schedules import WindowSettings
+from zoetrope.temporal.windows.settings import WindowSettings
 
 RAMP = [1.0, 4.5, 7.0, 0.0]
 FRAMES = len(RAMP)
@@ -62,7 +62,7 @@ def test_a_number_is_the_samplers_cfg(unet, cfg):
 
 
 def test_each_frame_is_that_of_a_run_at_its_number_in_windows_as_well(model):
-    windows = apply_windows(model, WindowSettings(3, 1, "standard_static", "pyramid"))
+    windows = apply_windows(model, WindowSettings(length=3, overlap=1, schedule="standard_static", fuse="pyramid"))
     for base, cfg in ((model, 1.0), (windows, 3.0)):
         assert_frames_are_of_their_own_runs(sample(guided(base, RAMP), cfg), lambda value, m=base: sample(m, value))
 
@@ -120,7 +120,7 @@ def test_a_run_of_some_frames_of_a_clip_takes_their_values(model):
     """As FIFO and samplers in segments make them: frames 2 and 3 of 4, announced by a handler."""
     guider = comfy.samplers.CFGGuider(guided(model, RAMP))
     guider.set_conds(toy.conditioning(), toy.conditioning(seed=6))
-    guider.model_options = numbered(guider.model_options, range(2, FRAMES), FRAMES)
+    guider.model_options = part_options(guider.model_options, range(2, FRAMES), FRAMES)
     expected = toy.sample(guided(model, RAMP[2:]), frames=2, steps=1)
     assert relative_error(toy.guided_sample(guider, frames=2, steps=1), expected) < 1e-5
 

@@ -20,14 +20,14 @@ from support.toy_models import unet as toy
 from support.toy_models.clip import SDXL_CONTEXT, toy_clip, toy_sdxl_clip
 from support.toy_models.files import animate, motion_model
 from support.toy_models.unet import same, with_core_handler
-from zoetrope.host.call.clip_part import numbered
-from zoetrope.host.prompts.prompt_schedule import KEY
+from zoetrope.host.call import keys
+from zoetrope.host.call.clip_part import part_options
 from zoetrope.host.sampling.context_windows import apply_windows
-from zoetrope.nodes.prompt_schedule import PromptSchedule
-from zoetrope.temporal.windows.schedules import WindowSettings
+from zoetrope.nodes.prompt_schedule import EncodePromptSchedule
+from zoetrope.temporal.windows.settings import WindowSettings
 
 FRAMES = 6
-SMALL = WindowSettings(4, 1)
+SMALL = WindowSettings(length=4, overlap=1)
 TRAVEL = '"0": "a (red:1.3) cat", "4": "a dog in the snow"'
 LONG = ", ".join(["a very long prompt"] * 25)  # 100 words and 24 commas: two chunks of CLIP's 77 tokens
 
@@ -43,7 +43,7 @@ def clip():
 
 
 def schedule(clip, text, frames=FRAMES, **options):
-    return PromptSchedule.execute(clip, text, frames, **options).args[0]
+    return EncodePromptSchedule.execute(clip, text, frames, **options).args[0]
 
 
 def encode(clip, text):
@@ -52,13 +52,13 @@ def encode(clip, text):
 
 def row(conditioning, frame):
     """The conditioning of one frame, on its own."""
-    return [[tokens[frame : frame + 1], {**options, KEY: 1}] for tokens, options in conditioning]
+    return [[tokens[frame : frame + 1], {**options, keys.SCHEDULE_FRAMES: 1}] for tokens, options in conditioning]
 
 
 def test_frames_lie_between_what_core_encodes(clip):
     (tokens, options), *others = schedule(clip, TRAVEL)
     cat, dog = (encode(clip, text)[0] for text in ("a (red:1.3) cat", "a dog in the snow"))
-    assert not others and tokens.shape == (FRAMES, 77, toy.CONTEXT) and options[KEY] == FRAMES
+    assert not others and tokens.shape == (FRAMES, 77, toy.CONTEXT) and options[keys.SCHEDULE_FRAMES] == FRAMES
     for frame, share in enumerate([0, 0.25, 0.5, 0.75, 1, 1]):
         torch.testing.assert_close(tokens[frame], torch.lerp(cat[0], dog[0], share)[0])
         pooled = torch.lerp(cat[1]["pooled_output"], dog[1]["pooled_output"], share)[0]
@@ -206,9 +206,9 @@ def test_the_latents_length_wins_and_video_latents_are_refused(clip):
 
 
 def test_a_wrong_schedule_is_refused_before_anything_runs():
-    assert PromptSchedule.validate_inputs() is True
-    assert PromptSchedule.validate_inputs(TRAVEL) is True
-    assert PromptSchedule.validate_inputs("0: a\nb").startswith("Line 2 of the prompt schedule: b does not start")
+    assert EncodePromptSchedule.validate_inputs() is True
+    assert EncodePromptSchedule.validate_inputs(TRAVEL) is True
+    assert EncodePromptSchedule.validate_inputs("0: a\nb").startswith("Line 2 of the prompt schedule: b does not start")
 
 
 @pytest.mark.parametrize("windowed", [True, False], ids=["windows", "motion"])
@@ -231,7 +231,7 @@ def test_a_run_of_some_frames_of_a_clip_is_measured_by_the_clip(model, clip, cap
     guider = comfy.samplers.CFGGuider(apply_windows(model, SMALL))
     guider.set_conds(schedule(clip, TRAVEL), toy.conditioning(seed=6))
     guider.set_cfg(2.0)
-    guider.model_options = numbered(guider.model_options, range(2, FRAMES), FRAMES)
+    guider.model_options = part_options(guider.model_options, range(2, FRAMES), FRAMES)
     with caplog.at_level(logging.WARNING, logger="zoetrope"):
         sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "normal", 2)
         noise = toy.noise_for(FRAMES)[2:]
@@ -241,7 +241,7 @@ def test_a_run_of_some_frames_of_a_clip_is_measured_by_the_clip(model, clip, cap
         guider.set_conds(schedule(clip, TRAVEL, FRAMES + 2), toy.conditioning(seed=6))
         guider.sample(noise, noise, euler, sigmas[-2:], seed=1)
         guider.set_conds(schedule(clip, TRAVEL), toy.conditioning(seed=6))
-        guider.model_options = numbered(guider.model_options, range(4), FRAMES)
+        guider.model_options = part_options(guider.model_options, range(4), FRAMES)
         guider.sample(noise, noise, euler, sigmas[-2:], seed=1)
     assert "prompt schedule" not in caplog.text
     assert same(part, travelled[2:])

@@ -9,13 +9,13 @@ from comfy.patcher_extension import WrappersMP
 from comfy_extras import nodes_custom_sampler as custom
 
 from support.toy_models import unet as toy
-from zoetrope.host.sampling import clip_noise as host_noise
+from zoetrope.host.call import keys
 from zoetrope.host.sampling.clip_noise import apply_noise
 from zoetrope.nodes.noise import ClipNoise
 from zoetrope.temporal.noise import NoiseSettings, noise_sources
 
 FRAMES = 8
-FREENOISE = NoiseSettings("freenoise", length=4, overlap=2)
+FREENOISE = NoiseSettings(kind="freenoise", length=4, overlap=2)
 
 
 @pytest.fixture(scope="module")
@@ -76,21 +76,21 @@ def test_random_noise_of_the_custom_sampler_keeps_the_frames_numbers(model):
 
 
 def test_a_frame_with_its_own_seed_is_the_picture_that_core_makes_of_that_seed(real):
-    clip = toy.sample(apply_noise(real, NoiseSettings("default", frame_seeds=True)), frames=4)  # the seed is 1
+    clip = toy.sample(apply_noise(real, NoiseSettings(kind="default", frame_seeds=True)), frames=4)  # the seed is 1
     alone = toy.sample(real, noise=comfy.sample.prepare_noise(torch.zeros(1, 4, toy.SIZE, toy.SIZE), 1 + 3))
     assert toy.same(clip[3:], alone)
 
 
 def test_a_second_sampler_that_adds_no_noise_gets_none(model):
     zeros = torch.zeros(FRAMES, 4, toy.SIZE, toy.SIZE)
-    for settings in (FREENOISE, NoiseSettings("default", seed_offset=1), NoiseSettings(frame_seeds=True)):
+    for settings in (FREENOISE, NoiseSettings(kind="default", seed_offset=1), NoiseSettings(frame_seeds=True)):
         assert not starts(apply_noise(model, settings), lambda m: ksampler(m, noise=zeros)).any()
 
 
 def test_the_model_that_came_in_is_untouched_and_twice_is_the_last(model):
     plain = starts(model, ksampler)
-    twice = apply_noise(apply_noise(model, NoiseSettings("constant")), FREENOISE)
-    assert len(twice.get_wrappers(WrappersMP.OUTER_SAMPLE, host_noise.KEY)) == 1
+    twice = apply_noise(apply_noise(model, NoiseSettings(kind="constant")), FREENOISE)
+    assert len(twice.get_wrappers(WrappersMP.OUTER_SAMPLE, keys.CLIP_NOISE)) == 1
     assert torch.equal(starts(twice.clone(), ksampler), starts(apply_noise(model, FREENOISE), ksampler))
     assert torch.equal(starts(model, ksampler), plain)
 
@@ -103,6 +103,8 @@ def test_video_latents_are_refused(model):
 @pytest.mark.newest_host
 def test_every_widget_arrives(model):
     (noisy,) = ClipNoise.execute(model, "repeated", 0.5, 8, 3, -2, True).args
-    assert noisy.get_attachment(host_noise.KEY) == NoiseSettings("repeated", 0.5, 8, 3, -2, True)
+    assert noisy.get_attachment(keys.CLIP_NOISE) == NoiseSettings(
+        kind="repeated", blend=0.5, length=8, overlap=3, seed_offset=-2, frame_seeds=True
+    )
     with pytest.raises(ValueError, match="window_overlap 16 must be smaller than window_length 16"):
         ClipNoise.execute(model, "freenoise", 1.0, 16, 16)

@@ -17,18 +17,18 @@ from comfy_extras import nodes_custom_sampler as custom
 
 from support.toy_models import unet as toy
 from support.toy_models.unet import same, with_core_handler
+from zoetrope.host.call import keys
 from zoetrope.host.call.conditioning_rows import conds_of_window
-from zoetrope.host.call.steps import sampling_step
-from zoetrope.host.motion import memory
+from zoetrope.host.call.sampling_range import sampling_step
 from zoetrope.host.progress import window_progress as progress
 from zoetrope.host.sampling import context_windows as windows
 from zoetrope.host.sampling.context_windows import apply_windows
-from zoetrope.temporal.windows.blending import FUSE_METHODS
-from zoetrope.temporal.windows.schedules import WindowSettings, windows_for_step
+from zoetrope.temporal.windows.schedules import windows_for_step
+from zoetrope.temporal.windows.settings import FUSE_METHODS, WindowSettings
 from zoetrope.temporal.windows.stages import WindowStage
 
 FRAMES, SIZE = 6, 8  # of the latent
-SMALL = WindowSettings(4, 1)
+SMALL = WindowSettings(length=4, overlap=1)
 newest = pytest.mark.newest_host
 
 
@@ -61,14 +61,23 @@ def mixing(model):
 @pytest.mark.parametrize(
     "settings",
     [
-        WindowSettings(4, 1, "standard_uniform", "pyramid"),
-        WindowSettings(16, 4, "shifted", closed_loop=True),
-        pytest.param(WindowSettings(4, 2, "standard_static", "relative"), marks=newest),
-        pytest.param(WindowSettings(4, 1, "looped_uniform", "overlap_linear", closed_loop=True), marks=newest),
-        pytest.param(WindowSettings(4, 1, "batched", "flat"), marks=newest),
-        pytest.param(WindowSettings(5, 2, "standard_uniform", "overlap_linear", stride=2), marks=newest),
-        pytest.param(WindowSettings(4, 2, "standard_static", "overlap_linear", closed_loop=True), marks=newest),
-        pytest.param(WindowSettings(4, 0, "shifted", closed_loop=True), marks=newest),
+        WindowSettings(length=4, overlap=1, schedule="standard_uniform", fuse="pyramid"),
+        WindowSettings(length=16, overlap=4, schedule="shifted", closed_loop=True),
+        pytest.param(WindowSettings(length=4, overlap=2, schedule="standard_static", fuse="relative"), marks=newest),
+        pytest.param(
+            WindowSettings(length=4, overlap=1, schedule="looped_uniform", fuse="overlap_linear", closed_loop=True),
+            marks=newest,
+        ),
+        pytest.param(WindowSettings(length=4, overlap=1, schedule="batched", fuse="flat"), marks=newest),
+        pytest.param(
+            WindowSettings(length=5, overlap=2, schedule="standard_uniform", fuse="overlap_linear", stride=2),
+            marks=newest,
+        ),
+        pytest.param(
+            WindowSettings(length=4, overlap=2, schedule="standard_static", fuse="overlap_linear", closed_loop=True),
+            marks=newest,
+        ),
+        pytest.param(WindowSettings(length=4, overlap=0, schedule="shifted", closed_loop=True), marks=newest),
     ],
     ids=lambda s: f"{s.schedule}-{s.fuse}-{s.length}",
 )
@@ -84,7 +93,7 @@ WRAPPED = [("looped_uniform", "pyramid"), ("looped_uniform", "flat")]
 @pytest.mark.parametrize(("schedule", "fuse"), IN_ORDER + WRAPPED)
 def test_results_equal_cores_handler(model, schedule, fuse):
     model = mixing(model)
-    ours = apply_windows(model, WindowSettings(6, 2, schedule, fuse))
+    ours = apply_windows(model, WindowSettings(length=6, overlap=2, schedule=schedule, fuse=fuse))
     theirs = with_core_handler(model, schedule, fuse.replace("_", "-"), 6, 2, causal_window_fix=False)
     ours, theirs = (toy.sample(m, frames=17, steps=4) for m in (ours, theirs))
     assert same(ours, theirs)
@@ -93,12 +102,12 @@ def test_results_equal_cores_handler(model, schedule, fuse):
 
 def test_a_clip_that_fits_one_window_is_sampled_as_without(model, plain):
     for length in (FRAMES, 16):
-        assert torch.equal(clip_of(apply_windows(model, WindowSettings(length, 1))), plain)
+        assert torch.equal(clip_of(apply_windows(model, WindowSettings(length=length, overlap=1))), plain)
 
 
 def test_one_window_equals_no_windows_bit_for_bit(model, plain, monkeypatch):
     monkeypatch.setattr(windows.WindowHandler, "should_use_context", lambda *args: True)
-    assert torch.equal(clip_of(apply_windows(model, WindowSettings(16, 4))), plain)
+    assert torch.equal(clip_of(apply_windows(model, WindowSettings(length=16, overlap=4))), plain)
 
 
 @pytest.mark.parametrize("rows", [FRAMES, 4, 9])
@@ -179,7 +188,7 @@ def test_the_window_is_announced_while_it_runs_and_taken_back(model):
 
 def test_what_was_announced_before_is_put_back():
     options = {"ad_params": {"mine": 1}, "transformer": 2}
-    with windows._announced(options, [1, 2], windows=1, length=4, total=5):
+    with windows._published(options, [1, 2], windows=1, length=4, total=5):
         assert options["ad_params"]["sub_idxs"] == [1, 2]
     assert options == {"ad_params": {"mine": 1}, "transformer": 2}
 
@@ -240,12 +249,11 @@ def test_video_latents_are_refused(model):
 
 def test_the_model_that_came_in_is_untouched_and_twice_is_once(model, plain):
     once = apply_windows(model, SMALL)
-    twice = apply_windows(once, WindowSettings(5, 1))
+    twice = apply_windows(once, WindowSettings(length=5, overlap=1))
     assert "context_handler" not in model.model_options
     assert once.model_options["context_handler"].context_length == 4
-    keys = [(WrappersMP.PREPARE_SAMPLING, memory.KEY)]
-    keys += [(WrappersMP.OUTER_SAMPLE, key) for key in (windows.KEY, "zoetrope_control")]
-    for kind, key in keys:
+    wrappers = [(WrappersMP.OUTER_SAMPLE, key) for key in (keys.CONTEXT_WINDOWS, keys.CONTROL)]
+    for kind, key in [(WrappersMP.PREPARE_SAMPLING, keys.MEMORY), *wrappers]:
         assert len(twice.get_wrappers(kind, key)) == 1
         assert len(model.get_wrappers(kind, key)) == 0
     assert torch.equal(clip_of(model), plain)
@@ -258,7 +266,7 @@ def test_cores_own_handler_can_replace_ours(model, plain):
 
 def test_wrong_settings_are_refused(model):
     with pytest.raises(ValueError, match="context_overlap 4 must be smaller than context_length 4"):
-        apply_windows(model, WindowSettings(4, 4))
+        apply_windows(model, WindowSettings(length=4, overlap=4))
 
 
 @newest
@@ -275,7 +283,9 @@ def test_inner_steps_belong_to_the_step_that_encloses_them(sigma, step):
 def test_half_precision_results_are_summed_in_full_and_given_back_in_half(model):
     x = toy.noise_for(2 * FRAMES).half()
     run = {"transformer_options": {}}
-    out = windows.WindowHandler((WindowStage(WindowSettings(4, 3)),)).execute(  # inner frames are in three windows
+    out = windows.WindowHandler(
+        (WindowStage(settings=WindowSettings(length=4, overlap=3)),)
+    ).execute(  # inner frames are in three windows
         lambda m, conds, x_in, t, options: [x_in * 0.5 for _ in conds],
         model.model,
         [[], []],

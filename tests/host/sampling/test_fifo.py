@@ -22,6 +22,7 @@ from support.sampling_nodes import (
     answering,
     clip,
     endless,
+    inputs_for,
     mixing,
     prompts,
     toy_vae,
@@ -29,11 +30,10 @@ from support.sampling_nodes import (
 )
 from support.toy_models import unet as toy
 from support.toy_models.files import animate, motion_model, relative_error
-from zoetrope.host.prompts import prompt_schedule as prompts_host
+from zoetrope.host.call import keys
 from zoetrope.host.sampling import fifo
 from zoetrope.host.sampling.clip_noise import apply_noise
 from zoetrope.host.sampling.free_init import apply_free_init
-from zoetrope.host.sampling.sampler_inputs import Guided
 from zoetrope.temporal.fifo import Fifo, FifoSettings
 from zoetrope.temporal.free_init import FreeInitSettings
 from zoetrope.temporal.noise import NoiseSettings
@@ -54,19 +54,19 @@ def vae():
     return toy_vae(TAESD(latent_channels=4))
 
 
-def latents_of(guided, settings, piece=4, start=None):
+def latents_of(inputs, settings, piece=4, start=None):
     """All latents of an endless clip."""
-    sigmas = guided.sigmas("normal", settings.levels)
+    sigmas = inputs.sigmas("normal", settings.levels)
     with torch.inference_mode():
-        return torch.cat(list(fifo._finished(guided, settings, sigmas, (SIZE, SIZE), start, piece)))
+        return torch.cat(list(fifo._finished(inputs, settings, sigmas, (SIZE, SIZE), start, piece)))
 
 
 @pytest.mark.parametrize("lookahead", [True, False])
 def test_the_host_runs_the_queue_with_the_models_own_levels(lookahead):
     """Against the pure queue, which tests/unit/temporal/test_fifo.py holds against the paper's loop."""
     model = toy.toy_model_patcher()
-    settings = FifoSettings(9, 4, 2, lookahead, seed=5)
-    ours = latents_of(Guided(answering(model, mixing), *prompts(), cfg=2.0), settings)
+    settings = FifoSettings(frames=9, window=4, partitions=2, lookahead=lookahead, seed=5)
+    ours = latents_of(inputs_for(answering(model, mixing), prompts(), 2.0), settings)
 
     def predict(x, sigmas, frames):
         window = SimpleNamespace(index_list=frames)
@@ -86,12 +86,12 @@ def test_the_host_runs_the_queue_with_the_models_own_levels(lookahead):
 
 @pytest.mark.newest_host
 def test_pieces_of_any_length_give_the_same_frames_and_seeds_others(animated):
-    guided = Guided(animated, *prompts(), cfg=2.0)
-    whole = latents_of(guided, TINY, piece=3)
+    inputs = inputs_for(animated, prompts(), 2.0)
+    whole = latents_of(inputs, TINY, piece=3)
     assert whole.shape == (3, 4, 8, 8)
-    assert torch.equal(latents_of(guided, TINY, piece=1), whole)
-    assert relative_error(latents_of(guided, replace(TINY, seed=6)), whole) > 0.1
-    still = Guided(toy.toy_model_patcher(), *prompts(), cfg=2.0)
+    assert torch.equal(latents_of(inputs, TINY, piece=1), whole)
+    assert relative_error(latents_of(inputs, replace(TINY, seed=6)), whole) > 0.1
+    still = inputs_for(toy.toy_model_patcher(), prompts(), 2.0)
     assert relative_error(latents_of(still, TINY), whole) > 0.05  # the motion model acts
 
 
@@ -104,8 +104,8 @@ def test_prompts_and_values_reach_their_frames(animated):
         seen.add((tuple(options["context_window"].index_list), options["ad_params"]["full_length"]))
         return prompt[:, 0, :4, None, None].expand_as(x)
 
-    guided = Guided(answering(animated, answer), positive, toy.conditioning(seed=6), cfg=1.0)
-    made = latents_of(guided, SMALL) * 0.18215
+    inputs = inputs_for(answering(animated, answer), (positive, toy.conditioning(seed=6)), 1.0)
+    made = latents_of(inputs, SMALL) * 0.18215
     expected = positive[0][0][:, 0, :4, None, None].expand_as(made)
     assert torch.allclose(made, expected, atol=1e-5)
     windows = {frames for frames, _ in seen}
@@ -117,8 +117,8 @@ def test_prompt_schedules_must_be_as_long_as_the_clip_not_as_a_window(caplog):
     model = answering(toy.toy_model_patcher(), mixing)
 
     def run(rows):
-        positive = toy.conditioning(frames=rows, **{prompts_host.KEY: rows})
-        return latents_of(Guided(model, positive, toy.conditioning(seed=6), cfg=2.0), SMALL, piece=2)
+        positive = toy.conditioning(frames=rows, **{keys.SCHEDULE_FRAMES: rows})
+        return latents_of(inputs_for(model, (positive, toy.conditioning(seed=6)), 2.0), SMALL, piece=2)
 
     with caplog.at_level(logging.WARNING, "zoetrope"):
         assert len(run(6)) == 6
@@ -132,10 +132,10 @@ def test_prompt_schedules_must_be_as_long_as_the_clip_not_as_a_window(caplog):
 def test_nodes_that_change_the_noise_of_a_run_leave_the_queue_alone_which_is_said(caplog):
     model = answering(toy.toy_model_patcher(), mixing)
     changed = apply_noise(apply_free_init(model, FreeInitSettings()), NoiseSettings())
-    plain, ours = (latents_of(Guided(m, *prompts(), cfg=2.0), SMALL) for m in (model, changed))
+    plain, ours = (latents_of(inputs_for(m, prompts(), 2.0), SMALL) for m in (model, changed))
     assert torch.equal(plain, ours)
     with caplog.at_level(logging.WARNING, "zoetrope"):
-        fifo.advise(changed, SMALL)
+        fifo.advise_fifo(changed, SMALL)
     for node in ("Clip Noise", "FreeInit"):
         assert f"{node} on this MODEL does nothing here" in caplog.text
 
@@ -146,8 +146,8 @@ def test_progress_rises_from_the_first_iteration_to_the_last(given, monkeypatch)
     """8 levels of the clip that is sampled first are 2 iterations of 4 windows; then 4 of warming up and 6 of frames."""
     seen = []
     monkeypatch.setattr(fifo.FrameProgress, "show", lambda self, done, x0: seen.append((done, len(x0))))
-    guided = Guided(answering(toy.toy_model_patcher(), mixing), *prompts(), cfg=1.0)
-    latents_of(guided, SMALL, start=torch.zeros(4, 4, 8, 8) if given else None)
+    inputs = inputs_for(answering(toy.toy_model_patcher(), mixing), prompts(), 1.0)
+    latents_of(inputs, SMALL, start=torch.zeros(4, 4, 8, 8) if given else None)
     start = [] if given else [(done, 4) for done in (0, 0, 0, 1, 1, 1, 1, 2)]
     assert seen == start + [(done, 2) for done in range(1 if given else 3, 11 if given else 13)]
 
@@ -161,11 +161,11 @@ def test_a_start_clip_takes_the_place_of_the_first_one():
         return mixing(x, prompts, options)
 
     model = answering(toy.toy_model_patcher(), counted)
-    guided = Guided(model, *prompts(), cfg=2.0)
-    plain, without = latents_of(guided, SMALL), len(calls)
+    inputs = inputs_for(model, prompts(), 2.0)
+    plain, without = latents_of(inputs, SMALL), len(calls)
     start = fifo._start(torch.randn((3, 4, 8, 8), generator=torch.Generator().manual_seed(8)), 4, model)
     assert torch.equal(start[0], start[1])  # a clip that is too short begins with more of its first frame
-    made = latents_of(guided, SMALL, start=start)
+    made = latents_of(inputs, SMALL, start=start)
     assert len(calls) - without == without - SMALL.levels
     assert relative_error(made, plain) > 1e-4
     with pytest.raises(ValueError, match=r"start_clip has latents of shape \(2, 16, 3, 8, 8\)"):
@@ -175,8 +175,8 @@ def test_a_start_clip_takes_the_place_of_the_first_one():
 @pytest.mark.newest_host
 def test_memory_is_that_of_the_queue(vae):
     model = answering(toy.toy_model_patcher(), mixing)
-    settings = FifoSettings(24, 4, 2, seed=5)
-    source = fifo.endless_frames(Guided(model, *prompts(), cfg=2.0), settings, "normal", (SIZE, SIZE), vae)
+    settings = FifoSettings(frames=24, window=4, partitions=2, seed=5)
+    source = fifo.endless_frames(inputs_for(model, prompts(), 2.0), settings, "normal", (SIZE, SIZE), vae)
     with torch.inference_mode(), LargestBatch() as largest:
         shapes = {source.at(list(range(first, first + 8))).shape for first in range(0, 24, 8)}
     assert shapes == {(8, SIZE, SIZE, 3)}
@@ -188,7 +188,7 @@ def test_endless_node_writes_the_clip(animated, vae, folders):
     assert (count, ui["video"][0]["frames"], video.get_dimensions()) == (3, 3, (SIZE, SIZE))
     frames, _ = decode(folders / "output" / "zoetrope" / "animation_00001_.mp4")
     with torch.inference_mode():
-        expected = vae.decode(latents_of(Guided(animated, *prompts(), cfg=2.0), TINY)).clamp(0, 1).numpy() * 255
+        expected = vae.decode(latents_of(inputs_for(animated, prompts(), 2.0), TINY)).clamp(0, 1).numpy() * 255
     nearest = [np.abs(expected - frame).mean(axis=(1, 2, 3)).argmin() for frame in frames]
     assert nearest == [0, 1, 2]
 
@@ -215,7 +215,9 @@ def test_what_does_not_fit_is_said_before_anything_is_sampled(animated, vae, fol
         raise AssertionError("sampled")
 
     model = toy.watch(animated, never)
-    with pytest.raises(ValueError, match="positions for 32 frames, but window is 34: set it to at most 32"):
+    with pytest.raises(
+        ValueError, match="positions for 32 frames, but 34 would be sampled together; set window to at most 32"
+    ):
         endless(model, vae, window=34)
     with pytest.raises(ValueError, match="connect the VAE of the checkpoint"):
         endless(model, toy_vae(TAEHV(latent_channels=16)))
@@ -233,7 +235,7 @@ def test_what_does_not_fit_is_said_before_anything_is_sampled(animated, vae, fol
         video_to_video(model, vae, clip(6), format="gif", frame_rate=120.0)
     assert left_behind(folders) == ["output", "temp"]
     with caplog.at_level(logging.WARNING, "zoetrope"):
-        fifo.advise(toy.toy_model_patcher(), SMALL)
+        fifo.advise_fifo(toy.toy_model_patcher(), SMALL)
     assert "no motion model" in caplog.text
 
 
@@ -242,10 +244,10 @@ def test_models_distilled_for_few_steps_are_warned_about(tmp_path, caplog):
     lightning = motion_model(tmp_path, "lightning", name="animatediff_lightning_4step_comfyui.safetensors")
     lcm = motion_model(tmp_path, "animatelcm")
     with caplog.at_level(logging.WARNING, "zoetrope"):
-        fifo.advise(animate(toy.toy_model_patcher(), lightning), FifoSettings(6))
-        fifo.advise(animate(toy.toy_model_patcher(), lcm), FifoSettings(6))
+        fifo.advise_fifo(animate(toy.toy_model_patcher(), lightning), FifoSettings(frames=6))
+        fifo.advise_fifo(animate(toy.toy_model_patcher(), lcm), FifoSettings(frames=6))
         assert "was not distilled" in caplog.text
         assert "choose lcm" in caplog.text
         caplog.clear()
-        fifo.advise(animate(toy.toy_model_patcher(), lcm), FifoSettings(6, sampler="lcm"))
+        fifo.advise_fifo(animate(toy.toy_model_patcher(), lcm), FifoSettings(frames=6, sampler="lcm"))
     assert caplog.text == ""

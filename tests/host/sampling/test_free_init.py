@@ -12,18 +12,18 @@ from comfy.patcher_extension import WrappersMP
 from comfy_extras import nodes_custom_sampler as custom
 
 from support.toy_models import unet as toy
-from zoetrope.host.sampling import free_init
+from zoetrope.host.call import keys
 from zoetrope.host.sampling.clip_noise import apply_noise
 from zoetrope.host.sampling.context_windows import apply_windows
 from zoetrope.host.sampling.free_init import apply_free_init
 from zoetrope.nodes.noise import FreeInit
 from zoetrope.temporal.free_init import FreeInitSettings, low_pass
 from zoetrope.temporal.noise import NoiseSettings, derived_seed, draw_like
-from zoetrope.temporal.windows.schedules import WindowSettings
+from zoetrope.temporal.windows.settings import WindowSettings
 
 FRAMES = 6
 SHAPE = (FRAMES, 4, toy.SIZE, toy.SIZE)
-TWICE, THRICE = FreeInitSettings(2), FreeInitSettings(3)
+TWICE, THRICE = FreeInitSettings(iterations=2), FreeInitSettings(iterations=3)
 SEED = 1  # of toy.sample
 
 
@@ -123,14 +123,14 @@ def test_progress_counts_all_iterations_and_fast_ones_are_short(model):
     recorder, seen = Recorder(), []
     levels = [9.0, 5.0, 2.0, 0.5, 0.0]
     run = {"callback": lambda step, x0, x, total: seen.append((step, total, x0))}
-    recorder.run(apply_free_init(model, FreeInitSettings(3, fast=True)), levels, **run)
+    recorder.run(apply_free_init(model, FreeInitSettings(iterations=3, fast=True)), levels, **run)
     assert recorder.levels == [[9.0, 0.0], [9.0, 2.0, 0.0], levels]
     assert [(step, total) for step, total, _ in seen] == [(step, 7) for step in range(7)]
     assert torch.equal(seen[-1][2], recorder.answers[2])
 
 
 def test_one_iteration_and_runs_without_noise_are_as_without_bit_for_bit(quick):
-    assert torch.equal(toy.sample(apply_free_init(quick, FreeInitSettings(1))), toy.sample(quick))
+    assert torch.equal(toy.sample(apply_free_init(quick, FreeInitSettings(iterations=1))), toy.sample(quick))
     second = {"latent": random(7), "noise": torch.zeros(SHAPE), "disable_noise": True, "steps": 4, "start_step": 2}
     assert torch.equal(toy.sample(apply_free_init(quick, THRICE), **second), toy.sample(quick, **second))
 
@@ -138,8 +138,8 @@ def test_one_iteration_and_runs_without_noise_are_as_without_bit_for_bit(quick):
 def test_the_model_that_came_in_is_untouched_and_twice_is_the_last(quick):
     plain = toy.sample(quick)
     once = apply_free_init(quick, TWICE)
-    again = apply_free_init(apply_free_init(quick, FreeInitSettings(5)), TWICE)
-    assert len(again.get_wrappers(WrappersMP.OUTER_SAMPLE, free_init.KEY)) == 1
+    again = apply_free_init(apply_free_init(quick, FreeInitSettings(iterations=5)), TWICE)
+    assert len(again.get_wrappers(WrappersMP.OUTER_SAMPLE, keys.FREE_INIT)) == 1
     assert torch.equal(toy.sample(again), toy.sample(once))
     assert not toy.same(toy.sample(once), plain)
     assert torch.equal(toy.sample(quick), plain)
@@ -155,7 +155,7 @@ def windowed_freenoise(model):
 def test_order_with_noise_and_windows_does_not_matter(quick, core):
     def other(model):
         noisy = apply_noise(model, NoiseSettings(length=4, overlap=2))
-        return windowed_freenoise(model) if core else apply_windows(noisy, WindowSettings(4, 2))
+        return windowed_freenoise(model) if core else apply_windows(noisy, WindowSettings(length=4, overlap=2))
 
     first, last = other(apply_free_init(quick, TWICE)), apply_free_init(other(quick), TWICE)
     assert torch.equal(toy.sample(first, frames=FRAMES), toy.sample(last, frames=FRAMES))
@@ -169,7 +169,7 @@ def test_windows_see_the_levels_of_the_iteration_under_way(model):
         seen.append(len(options["sample_sigmas"]) - 1)
         return x * 0.5
 
-    watched = apply_free_init(toy.answer_with(model, answer), FreeInitSettings(2, fast=True))
+    watched = apply_free_init(toy.answer_with(model, answer), FreeInitSettings(iterations=2, fast=True))
     toy.sample(watched, frames=2, steps=4)
     assert seen == [2] * 2 + [4] * 4
 
@@ -229,7 +229,7 @@ def test_video_latents_are_refused(model):
 @pytest.mark.newest_host
 def test_every_widget_arrives(quick):
     (iterated,) = FreeInit.execute(quick, 4, "box", 0.3, 0.6, 2, True).args
-    expected = FreeInitSettings(4, "box", spatial_cutoff=0.3, temporal_cutoff=0.6, order=2, fast=True)
-    assert iterated.get_attachment(free_init.KEY) == expected
+    expected = FreeInitSettings(iterations=4, kind="box", spatial_cutoff=0.3, temporal_cutoff=0.6, order=2, fast=True)
+    assert iterated.get_attachment(keys.FREE_INIT) == expected
     (usual,) = FreeInit.execute(quick, 3, "butterworth", 0.25, 0.25).args
-    assert usual.get_attachment(free_init.KEY) == FreeInitSettings()
+    assert usual.get_attachment(keys.FREE_INIT) == FreeInitSettings()

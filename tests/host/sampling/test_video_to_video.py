@@ -14,17 +14,16 @@ from comfy.taesd.taesd import TAESD
 from comfy_api.latest import InputImpl, Types
 
 from support.clips import chart
-from support.sampling_nodes import SIZE, LargestBatch, clip, prompts, toy_vae, video_to_video
+from support.sampling_nodes import SIZE, LargestBatch, clip, inputs_for, prompts, toy_vae, video_to_video
 from support.toy_models import unet as toy
 from support.toy_models.files import animate, motion_model
 from zoetrope.host.control.apply import apply_per_frame
 from zoetrope.host.sampling.clip_noise import apply_noise
-from zoetrope.host.sampling.sampler_inputs import Guided
-from zoetrope.host.sampling.video_to_video import Footage, SegmentSettings, video_frames
+from zoetrope.host.sampling.video_to_video import SegmentSettings, VideoInput, sampled_video
 from zoetrope.temporal.noise import NoiseSettings, frame_noise
 from zoetrope.temporal.values.schedule import parse_value_schedule
 
-SEGMENTS = SegmentSettings(3, 2, "euler", "normal", 0.7, window=4, overlap=2)
+SEGMENTS = SegmentSettings(seed=3, steps=2, sampler_name="euler", scheduler="normal", denoise=0.7, window=4, overlap=2)
 pytestmark = pytest.mark.usefixtures("folders")
 
 
@@ -76,7 +75,7 @@ def test_segments_equal_core_sampling_with_everything_cut_by_hand(animated, vae)
     schedule = parse_value_schedule("0: 1")
     both = apply_per_frame([positive, negative], control, hints, 1.0, (0.0, 1.0), schedule)
     with torch.inference_mode():
-        source = video_frames(Guided(animated, *both, cfg=2.0), Footage(clip(6)), SEGMENTS, vae)
+        source = sampled_video(inputs_for(animated, both, 2.0), VideoInput(clip(6)), SEGMENTS, vae)
         ours = source.at(list(range(6)))
         reference = vae.decode(torch.cat(list(by_hand(animated, vae, clip(6), positive, negative, hints, control))))
     assert source.frames == 6
@@ -98,7 +97,7 @@ def test_noise_of_the_steps_differs_between_segments(vae):
     model = toy.answer_with(toy.toy_model_patcher(), answer)
     settings = replace(SEGMENTS, steps=3, sampler_name="euler_ancestral", denoise=1.0, overlap=0)
     with torch.inference_mode():
-        video_frames(Guided(model, *prompts(), cfg=1.0), Footage(clip(8)), settings, vae).at(list(range(8)))
+        sampled_video(inputs_for(model, prompts(), 1.0), VideoInput(clip(8)), settings, vae).at(list(range(8)))
     fresh = []
     for first, second in (seen[:2], seen[3:5]):
         lower = (first * second).mean() / (first * first).mean()
@@ -112,8 +111,8 @@ def test_clip_noise_leaves_the_frames_noise_to_their_numbers_and_says_so(vae, ca
     model = toy.answer_with(toy.toy_model_patcher(), lambda x, control, options: x * 0.5)
     with torch.inference_mode(), caplog.at_level(logging.WARNING, "zoetrope"):
         plain, ours = (
-            video_frames(Guided(m, *prompts(), cfg=1.0), Footage(clip(6)), SEGMENTS, vae).at(list(range(6)))
-            for m in (model, apply_noise(model, NoiseSettings("constant", seed_offset=1)))
+            sampled_video(inputs_for(m, prompts(), 1.0), VideoInput(clip(6)), SEGMENTS, vae).at(list(range(6)))
+            for m in (model, apply_noise(model, NoiseSettings(kind="constant", seed_offset=1)))
         )
     assert torch.equal(plain, ours)
     assert caplog.text.count("Clip Noise on this MODEL does nothing here") == 1
@@ -122,7 +121,7 @@ def test_clip_noise_leaves_the_frames_noise_to_their_numbers_and_says_so(vae, ca
 @pytest.mark.newest_host
 def test_memory_is_that_of_a_segment(vae):
     model = toy.answer_with(toy.toy_model_patcher(), lambda x, control, options: x * 0.5)
-    source = video_frames(Guided(model, *prompts(), cfg=2.0), Footage(file_of(15)), SEGMENTS, vae)
+    source = sampled_video(inputs_for(model, prompts(), 2.0), VideoInput(file_of(15)), SEGMENTS, vae)
     with torch.inference_mode(), LargestBatch() as largest:
         for first in range(0, 15, 5):
             assert source.at(list(range(first, first + 5))).shape == (5, SIZE, SIZE, 3)
@@ -148,9 +147,11 @@ def test_video_node_keeps_length_rate_and_size(animated, vae, folders):
 def test_a_trimmed_video_is_read_from_where_it_starts(vae):
     """With denoise 0 the frames are the video's own, through the VAE."""
     model = toy.toy_model_patcher()
-    nothing = SegmentSettings(3, 2, "euler", "normal", 0.0, window=4, overlap=2)
+    nothing = SegmentSettings(
+        seed=3, steps=2, sampler_name="euler", scheduler="normal", denoise=0.0, window=4, overlap=2
+    )
     whole, part = (
-        video_frames(Guided(model, *prompts(), cfg=2.0), Footage(video), nothing, vae)
+        sampled_video(inputs_for(model, prompts(), 2.0), VideoInput(video), nothing, vae)
         for video in (file_of(9), file_of(9, start_time=3 / 12, duration=5 / 12))
     )
     with torch.inference_mode():

@@ -8,12 +8,15 @@ import torch
 from support.seam import seam, turning_noise
 from support.toy_models import unet as toy
 from support.toy_models.files import animate, motion_model, relative_error
-from zoetrope.host.call.frames import WINDOWS_KEY, frames_at_once, windows_per_chunk
+from zoetrope.host.call import keys
+from zoetrope.host.call.context_handler import frames_at_once
+from zoetrope.host.call.frames import call_frames
 from zoetrope.host.motion import memory
 from zoetrope.host.sampling.context_windows import apply_windows
-from zoetrope.temporal.windows.schedules import WindowSettings, windows_for_step
+from zoetrope.temporal.windows.schedules import windows_for_step
+from zoetrope.temporal.windows.settings import WindowSettings
 
-SMALL = WindowSettings(4, 1)
+SMALL = WindowSettings(length=4, overlap=1)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,7 @@ def calls_of(windowed, frames, steps=1, **options):
         window = options.get("context_window")
         listed = None if window is None else window.index_list
         assert listed is None or options["ad_params"]["sub_idxs"] == listed
-        calls.append((listed, windows_per_chunk(options), len(x) // len(options["cond_or_uncond"])))
+        calls.append((listed, call_frames(options, len(x)).windows, len(x) // len(options["cond_or_uncond"])))
         return x * 0.5
 
     toy.sample(toy.answer_with(windowed, note), frames=frames, steps=steps, **options)
@@ -37,7 +40,7 @@ def calls_of(windowed, frames, steps=1, **options):
 
 
 def test_windows_of_one_length_are_stacked_and_announced(model):
-    settings = WindowSettings(4, 0, "batched")
+    settings = WindowSettings(length=4, overlap=0, schedule="batched")
     calls = calls_of(apply_windows(model, settings, windows_per_batch=2), frames=14)
     assert calls == [
         (list(range(8)), 2, 8),
@@ -56,7 +59,7 @@ def test_stacked_windows_equal_one_at_a_time(tmp_path, split):
     control = toy.toy_controlnet().set_cond_hint(toy.hints(7, 8 * size).movedim(-1, 1), 0.7, (0.0, 1.0))
     positive = toy.conditioning(frames=7, mask=masks, control=control) + toy.conditioning(8, control=control)
     negative = toy.conditioning(6, control=control)
-    settings = WindowSettings(4, 2, "looped_uniform", closed_loop=True)
+    settings = WindowSettings(length=4, overlap=2, schedule="looped_uniform", closed_loop=True)
     one, three = (
         toy.sample(apply_windows(animated, settings, together), positive, negative, noise=noise, steps=1)
         for together in (1, 3)
@@ -92,7 +95,10 @@ def test_free_memory_is_asked_about_a_window_with_the_conditionings_that_run(mod
         return 2
 
     monkeypatch.setattr(memory, "windows_that_fit", two)
-    windowed, positive = apply_windows(model, WindowSettings(4, 0, "batched")), toy.conditioning() + toy.conditioning(8)
+    windowed, positive = (
+        apply_windows(model, WindowSettings(length=4, overlap=0, schedule="batched")),
+        toy.conditioning() + toy.conditioning(8),
+    )
     calls = calls_of(windowed, frames=14, positive=positive)
     assert [windows for _, windows, _ in calls] == [2, 1, 1]
     calls_of(windowed, frames=14, positive=positive, cfg=1.0)
@@ -103,7 +109,7 @@ def test_free_memory_is_asked_about_a_window_with_the_conditionings_that_run(mod
 @pytest.mark.newest_host
 def test_shifted_windows_cost_one_pass_and_overlapping_ones_a_third_more(model):
     def passes(schedule, total=64, steps=4):
-        calls = calls_of(apply_windows(model, WindowSettings(16, 4, schedule)), total, steps)
+        calls = calls_of(apply_windows(model, WindowSettings(length=16, overlap=4, schedule=schedule)), total, steps)
         return sum(images for _, _, images in calls) / total / steps
 
     assert passes("shifted") == 1.0
@@ -111,7 +117,7 @@ def test_shifted_windows_cost_one_pass_and_overlapping_ones_a_third_more(model):
 
 
 def test_two_nodes_use_their_windows_early_and_late(model):
-    wide = WindowSettings(6, 0, "batched")
+    wide = WindowSettings(length=6, overlap=0, schedule="batched")
     staged = apply_windows(apply_windows(model, SMALL), wide, start=0.5)
     lengths = [images for _, _, images in calls_of(staged, frames=12, steps=4)]
     early = [len(window) for step in (0, 1) for window in windows_for_step(SMALL, 12, step)]
@@ -122,7 +128,7 @@ def test_two_nodes_use_their_windows_early_and_late(model):
 
 
 def test_outside_every_stage_the_clip_is_sampled_whole(model):
-    early = apply_windows(model, WindowSettings(6, 0, "batched"), end=0.5)
+    early = apply_windows(model, WindowSettings(length=6, overlap=0, schedule="batched"), end=0.5)
     calls = calls_of(early, frames=12, steps=4)
     assert [images for _, _, images in calls] == [6, 6, 6, 6, 12, 12]
     assert calls[-1] == (None, 1, 12)
@@ -133,12 +139,12 @@ def test_a_clip_that_a_gap_samples_whole_is_refused_up_front(model, tmp_path):
     animated = apply_windows(animate(model, motion_model(tmp_path, "v1")), SMALL, end=0.9)
     with pytest.raises(ValueError, match=r"positions for 24 frames, but 30 .*must cover start_percent 0 to end_perc"):
         toy.sample(animated, frames=30, steps=1)
-    covered = apply_windows(animated, WindowSettings(6, 0, "batched"), start=0.9)
+    covered = apply_windows(animated, WindowSettings(length=6, overlap=0, schedule="batched"), start=0.9)
     assert toy.sample(covered, noise=toy.noise_for(30, 8), steps=1).shape[0] == 30
 
 
 def test_a_closed_loop_in_one_window_turns_at_every_step(model):
-    turned = apply_windows(model, WindowSettings(16, 4, closed_loop=True))
+    turned = apply_windows(model, WindowSettings(length=16, overlap=4, closed_loop=True))
     seen = [frames for frames, _, _ in calls_of(turned, frames=4, steps=4)]
     assert seen == [[0, 1, 2, 3], [2, 3, 0, 1], [1, 2, 3, 0], [3, 0, 1, 2]]
     assert [frames for frames, _, _ in calls_of(turned, frames=1)] == [None]
@@ -148,9 +154,9 @@ def test_a_closed_loop_in_one_window_turns_at_every_step(model):
 @pytest.mark.parametrize(
     ("frames", "settings", "change"),
     [
-        (8, WindowSettings(16, 4), 0.01),
-        (8, WindowSettings(4, 1, "standard_static"), 0.01),
-        (12, WindowSettings(6, 0, "shifted"), 0.1),
+        (8, WindowSettings(length=16, overlap=4), 0.01),
+        (8, WindowSettings(length=4, overlap=1, schedule="standard_static"), 0.01),
+        (12, WindowSettings(length=6, overlap=0, schedule="shifted"), 0.1),
     ],
     ids=["one window", "wrapped", "shifted"],
 )
@@ -186,5 +192,5 @@ def test_the_number_of_windows_is_taken_back(model):
 
     stacked = toy.answer_with(apply_windows(model, SMALL, windows_per_batch=2), note)
     toy.sample(stacked, frames=7, steps=1)
-    assert kept[0][WINDOWS_KEY] == 2
-    assert WINDOWS_KEY not in stacked.model_options["transformer_options"]
+    assert kept[0][keys.WINDOWS_PER_CHUNK] == 2
+    assert keys.WINDOWS_PER_CHUNK not in stacked.model_options["transformer_options"]

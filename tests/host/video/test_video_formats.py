@@ -171,7 +171,7 @@ MINE = {
 def test_a_format_of_the_user_is_written_in_full_colour(folders, own_formats):
     """A colour for every pixel: hard edges are within a step of 255, as rounding to YUV and back allows."""
     (own_formats / "mine.json").write_text(json.dumps(MINE))
-    assert "mine" in formats.choices()
+    assert "mine" in formats.format_names()
     blocks = np.random.default_rng(0).integers(0, 256, (1, 3, 4, 3), np.uint8).repeat(16, axis=1).repeat(16, axis=2)
     _, ui = combine(images=torch.from_numpy(np.repeat(blocks, 3, axis=0)).float() / 255, format="mine")
     frames, _ = decode(saved_file(folders, ui))
@@ -181,7 +181,7 @@ def test_a_format_of_the_user_is_written_in_full_colour(folders, own_formats):
 
 def test_a_format_that_is_none_is_said_in_the_log_and_not_offered(own_formats, caplog):
     (own_formats / "bad.json").write_text(json.dumps({**MINE, "options": {"passlogfile": "x"}}))
-    assert "bad" not in formats.choices()
+    assert "bad" not in formats.format_names()
     formats.register_folder()
     assert "bad.json" in caplog.text
     assert "passlogfile" in caplog.text

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from support.clips import left_behind
+from support.combine import plan_for
 from zoetrope.host.video import frame_source as sources
 from zoetrope.host.video import save_video as video
 from zoetrope.video.encode.writer_thread import WAITING
@@ -61,10 +62,9 @@ def written(monkeypatch, frames, in_memory, **widgets):
     to_pixels = video.to_pixels
     with monkeypatch.context() as patch:
         patch.setattr(video, "to_pixels", counted)
-        settings = video.VideoSettings(8.0, "h264-mp4", "clip", **widgets)
-        saved = video.save_video(sources.FrameSource(frames, at, in_memory=in_memory), settings)
+        saved = video.save_video(sources.FrameSource(frames, at, in_memory=in_memory), plan_for("clip", **widgets))
     assert (decoded.alive, whole.alive) == (0, 0), "a finished clip keeps nothing of its frames"
-    assert saved.path.is_file()
+    assert saved.file.path.is_file()
     return decoded, whole, saved.frames
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from zoetrope.video.decode.container import VideoFile
-from zoetrope.video.decode.frame_times import Selection, TimeMap
-from zoetrope.video.decode.reader import look_through
+from zoetrope.video.decode.frame_times import TimeMap, TimeSelection
+from zoetrope.video.decode.reader import scan
 
 
 def flat(frames, step=9, size=(64, 48), first=20):
@@ -112,10 +112,10 @@ def webp(path, pictures, durations, mode="RGB"):
 
 def looked(file):
     """The frames of a file in memory."""
-    return look_through(VideoFile(file))
+    return scan(VideoFile(file))
 
 
 def read(frames, size=(64, 48), fit="stretch", untagged="auto", **selection):
     """(F, H, W, C) of a selection."""
-    plan = TimeMap(frames.timeline, Selection(**selection))
-    return np.stack(list(frames.pictures(plan, size, fit, untagged)))
+    plan = TimeMap(frames.timeline, TimeSelection(**selection))
+    return np.stack(list(frames.frames(plan, size, fit, untagged)))

@@ -11,7 +11,7 @@ from zoetrope.host.loading import model_files as files
 from zoetrope.host.lora.motion_lora import load_motion_lora
 from zoetrope.host.motion.apply import apply_motion_model
 from zoetrope.host.motion.load import load_motion_model
-from zoetrope.nodes.motion import settings_from
+from zoetrope.nodes.motion import MotionInputs
 
 
 def put(folder: str, path: Path, state_dict: dict) -> str:
@@ -29,15 +29,16 @@ def motion_model(directory: Path, version: str = "v2", name: str | None = None, 
     return load_motion_model(put(files.MOTION_MODELS, path, motion_state_dict(version, **options)))
 
 
-def motion_lora(directory: Path, strength=1.0, name: str = "lora.safetensors", acts=None, **options):
-    """A MotionLoRA loaded from a toy file; ``strength`` is what its socket takes, ``acts`` a `SamplingRange`."""
+def motion_lora(directory: Path, strength=1.0, name: str = "lora.safetensors", when=None, **options):
+    """A MotionLoRA loaded from a toy file; ``strength`` is what its socket takes, ``when`` a `SamplingRange`."""
     put(files.MOTION_LORAS, directory / name, lora_state_dict(**options))
-    return load_motion_lora(name, strength_of(strength, "strength"), acts)
+    return load_motion_lora(name, strength_of(strength, "strength"), when)
 
 
-def animate(model, motion, schedule: str = "auto", loras: tuple = (), guides: tuple = (), **inputs):
+def animate(model, motion, schedule: str = "auto", loras: tuple = (), conditioners: tuple = (), **inputs):
     """Apply Motion Model without the schema around it; ``inputs`` are the node's optional ones."""
-    return apply_motion_model(model, motion, settings_from(motion, inputs, *guides), schedule, loras)
+    given = MotionInputs(beta_schedule=schedule, motion_lora=loras, **inputs)
+    return apply_motion_model(model, motion, given.settings(motion, *conditioners), schedule, loras)
 
 
 def relative_error(ours, reference) -> float:

@@ -199,8 +199,8 @@ def guided_sample(guider, *, frames=8, steps=2, scheduler="normal", sampler="eul
 
 
 def same(a, b):
-    """Equal but for the rounding of differently batched convolutions."""
-    return torch.allclose(a, b, rtol=0, atol=1e-5 * b.abs().max().item())
+    """Equal but for the rounding of float32 in batches of other sizes, which leaves 2e-5 after a few steps."""
+    return torch.allclose(a, b, rtol=0, atol=1e-4 * b.abs().max().item())
 
 
 def with_core_handler(model, schedule, fuse, length=3, overlap=1, stride=1, closed_loop=False, **options):

@@ -7,7 +7,8 @@ from zoetrope.charts import chart
 from zoetrope.charts.canvas import BAND, LINES, PANEL, SMALL, shortened, text_size
 from zoetrope.charts.chart import Bar, Chart, Curve, Row, draw
 from zoetrope.charts.layout import pack, rising_runs, ticks
-from zoetrope.temporal.windows.schedules import SCHEDULES, WindowSettings, windows_for_step
+from zoetrope.temporal.windows.schedules import windows_for_step
+from zoetrope.temporal.windows.settings import SCHEDULES, WindowSettings
 
 
 def test_runs_are_cut_where_the_clip_begins_again():
@@ -24,7 +25,7 @@ def test_bars_that_do_not_meet_share_a_lane():
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("closed", [False, True])
 def test_no_frame_of_a_lane_belongs_to_two_bars(schedule, closed):
-    settings = WindowSettings(8, 3, schedule, stride=2, closed_loop=closed)
+    settings = WindowSettings(length=8, overlap=3, schedule=schedule, stride=2, closed_loop=closed)
     for step in range(6):
         windows = windows_for_step(settings, 37, step)
         seen = set()
@@ -123,7 +124,7 @@ def test_a_curve_that_never_changes_and_a_clip_of_one_frame():
 
 @pytest.mark.parametrize(("frames", "overlap"), [(512, 4), (3000, 4), (64, 15)])
 def test_long_clips_fit_a_picture_of_bounded_size(frames, overlap):
-    settings = WindowSettings(16, overlap)
+    settings = WindowSettings(length=16, overlap=overlap)
     rows = []
     for step in range(50 if frames < 1000 else 3):
         windows = windows_for_step(settings, frames, step)

@@ -7,10 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from zoetrope.preprocessors.clip import edge_counts, measured_frames, preprocess_clip, strong_edges
+from zoetrope.preprocessors.clip import edge_counts, in_order, measured_frames, preprocess_clip, strong_edges
 from zoetrope.preprocessors.flow_smoothing import Smoother, flow_back
 from zoetrope.preprocessors.methods import METHODS, PreprocessSettings
-from zoetrope.preprocessors.parallel import in_order
 
 SIDE = 96
 
@@ -56,7 +55,9 @@ def test_as_many_frames_are_in_work_as_there_are_processors(monkeypatch):
     """Each hint waits until another one is being written too."""
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     both = threading.Barrier(2, timeout=20)
-    preprocess_clip(scene(4).__getitem__, 4, PreprocessSettings("recolor"), lambda n, _: both.wait(), lambda: None)
+    preprocess_clip(
+        scene(4).__getitem__, 4, PreprocessSettings(method="recolor"), lambda n, _: both.wait(), lambda: None
+    )
     assert not both.broken
 
 
@@ -240,7 +241,7 @@ def test_only_a_few_frames_are_in_work_however_long_the_clip(smoothing):
             lead.append(number - len(written))
         return frame
 
-    settings = PreprocessSettings("tile", temporal_smoothing=smoothing)
+    settings = PreprocessSettings(method="tile", temporal_smoothing=smoothing)
     preprocess_clip(read, 60, settings, lambda n, _: written.append(n), lambda: None, 2)
     assert sorted(written) == list(range(60))
     assert max(lead) <= 2 * 3  # three at each of the two stages that smoothing needs

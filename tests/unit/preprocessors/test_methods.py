@@ -138,8 +138,8 @@ def test_the_shortest_straight_line_grows_with_the_picture():
 def test_lines_name_another_method_where_opencv_has_no_detector(monkeypatch):
     monkeypatch.delattr(cv2, "createLineSegmentDetector")
     with pytest.raises(ValueError, match="choose canny"):
-        PreprocessSettings("lines").check()
-    PreprocessSettings("canny").check()
+        PreprocessSettings(method="lines").check()
+    PreprocessSettings(method="canny").check()
 
 
 def test_tile_takes_detail_of_the_size_that_is_asked_for():
@@ -221,7 +221,7 @@ def test_thresholds_left_out_follow_the_other(low, high, expected):
 
 def test_a_method_without_a_low_threshold_takes_none():
     for high, expected in ((0, 0.15), (0.4, 0.4)):
-        settings = PreprocessSettings("lines", low_threshold=0.3, high_threshold=high)
+        settings = PreprocessSettings(method="lines", low_threshold=0.3, high_threshold=high)
         assert settings.thresholds(METHODS["lines"].low, METHODS["lines"].high) == (0, expected)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from zoetrope.temporal.fifo import STEPS, Fifo, FifoSettings
+from zoetrope.temporal.fifo import SAMPLERS, Fifo, FifoSettings
 from zoetrope.temporal.noise import frame_noise
 
 SHAPE = (2, 3, 3)
@@ -118,7 +118,7 @@ def test_work_and_memory_do_not_grow_with_the_clip():
     assert set(sizes) == {4}
 
 
-@pytest.mark.parametrize("sampler", sorted(STEPS))
+@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
 def test_a_longer_clip_begins_with_the_shorter_one(sampler):
     """Only the numbers that a model sees for frames behind the end differ, so the model here does not look at them."""
     short, long = (replace(SMALL, frames=frames, sampler=sampler) for frames in (5, 12))
@@ -132,7 +132,7 @@ def test_a_longer_clip_begins_with_the_shorter_one(sampler):
     assert torch.equal(runs(short), runs(long)[:5])
 
 
-@pytest.mark.parametrize("sampler", sorted(STEPS))
+@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
 def test_a_perfect_model_ends_in_its_picture(sampler):
     """Whatever the sampler, the last step goes to level 0, where nothing but the expected frame is left."""
     picture = torch.randn(SHAPE, generator=torch.Generator().manual_seed(2)).double()
@@ -169,7 +169,7 @@ def test_steps_with_fresh_noise_keep_it_at_its_level(sampler):
     noise = torch.randn((2, 4, 200, 200), generator=torch.Generator().manual_seed(3))
     fresh = torch.randn((2, 4, 200, 200), generator=torch.Generator().manual_seed(4))
     x = noise * now.view(-1, 1, 1, 1)
-    stepped = STEPS[sampler](x, torch.zeros_like(x), now, after, lambda: fresh, renoise)
+    stepped = SAMPLERS[sampler](x, torch.zeros_like(x), now, after, lambda: fresh, renoise)
     assert torch.allclose(stepped.flatten(1).std(1), after, rtol=0.01)
     assert not torch.allclose(stepped, x / now.view(-1, 1, 1, 1) * after.view(-1, 1, 1, 1), atol=0.5)
 

@@ -40,8 +40,9 @@ def test_box_keeps_corners_that_ideal_cuts():
 
 @pytest.mark.parametrize("kind", FILTERS)
 def test_cutoffs_of_zero_keep_nothing_and_a_filter_is_the_same_both_ways(kind):
-    for cutoffs in ((0.0, 0.25), (0.25, 0.0)):
-        assert not low_pass(FreeInitSettings(3, kind, *cutoffs), 4, 6, 8).any()
+    for spatial, temporal in ((0.0, 0.25), (0.25, 0.0)):
+        settings = FreeInitSettings(kind=kind, spatial_cutoff=spatial, temporal_cutoff=temporal)
+        assert not low_pass(settings, 4, 6, 8).any()
     kept = low_pass(FreeInitSettings(kind=kind), 7, 9, 10)
     assert torch.equal(kept[1:], kept[1:].flip(0)) and torch.equal(kept[:, :, 1:], kept[:, :, 1:].flip(2))
 
@@ -76,16 +77,16 @@ def test_noise_mixed_with_noise_stays_unit_noise():
 )
 def test_fast_takes_a_growing_share_of_the_steps(iterations, steps, counts):
     """20 steps in 3 iterations: 20 / 3, 40 / 3, 20, cut to whole steps and at least one."""
-    levels = FreeInitSettings(iterations, fast=True).levels(steps)
+    levels = FreeInitSettings(iterations=iterations, fast=True).levels(steps)
     assert [len(visited) - 1 for visited in levels] == counts
     assert all(visited[0] == 0 and visited[-1] == steps and visited == sorted(set(visited)) for visited in levels)
     gaps = [b - a for a, b in zip(levels[0], levels[0][1:], strict=False)]
     assert max(gaps) - min(gaps) <= 1
-    assert FreeInitSettings(iterations).levels(steps) == [list(range(steps + 1))] * iterations
+    assert FreeInitSettings(iterations=iterations).levels(steps) == [list(range(steps + 1))] * iterations
 
 
 def test_a_run_without_steps_has_none():
-    assert FreeInitSettings(2, fast=True).levels(0) == [[0], [0]]
+    assert FreeInitSettings(iterations=2, fast=True).levels(0) == [[0], [0]]
 
 
 @pytest.mark.parametrize(

@@ -33,20 +33,20 @@ def test_freenoise_repeats_shuffled_groups_of_one_window_earlier():
 
 
 def test_other_types():
-    assert noise_sources(NoiseSettings("repeated", length=3), 7, 0) == [0, 1, 2, 0, 1, 2, 0]
-    assert noise_sources(NoiseSettings("constant"), 3, 0) == [0, 0, 0]
-    assert noise_sources(NoiseSettings("default"), 3, 0) == [0, 1, 2]
-    assert noise_sources(NoiseSettings("freenoise", length=16), 16, 0) == list(range(16))
+    assert noise_sources(NoiseSettings(kind="repeated", length=3), 7, 0) == [0, 1, 2, 0, 1, 2, 0]
+    assert noise_sources(NoiseSettings(kind="constant"), 3, 0) == [0, 0, 0]
+    assert noise_sources(NoiseSettings(kind="default"), 3, 0) == [0, 1, 2]
+    assert noise_sources(NoiseSettings(kind="freenoise", length=16), 16, 0) == list(range(16))
 
 
 @pytest.mark.parametrize("kind", ["freenoise", "repeated", "constant"])
 def test_blend_goes_from_the_runs_noise_to_shared_noise_at_constant_strength(kind):
     noise = drawn(frames=8)
-    settings = NoiseSettings(kind, length=3, overlap=1)
+    settings = NoiseSettings(kind=kind, length=3, overlap=1)
     whole = clip_noise(settings, noise, 1)
     assert torch.equal(whole, noise[noise_sources(settings, 8, 1)]) and not torch.equal(whole, noise)
-    assert torch.equal(clip_noise(NoiseSettings(kind, 0.0, 3, 1), noise, 1), noise)
-    half = clip_noise(NoiseSettings(kind, 0.3, 3, 1), noise, 1)
+    assert torch.equal(clip_noise(NoiseSettings(kind=kind, blend=0.0, length=3, overlap=1), noise, 1), noise)
+    half = clip_noise(NoiseSettings(kind=kind, blend=0.3, length=3, overlap=1), noise, 1)
     for frame in range(8):
         assert half[frame].std() == pytest.approx(1.0, abs=0.03)
     # weights are square roots: a frame holds sqrt(0.3) of what it shares
@@ -63,24 +63,24 @@ def test_frames_with_equal_noise_are_not_made_louder():
 
 
 def test_a_frame_with_its_own_seed_is_the_image_of_that_seed_in_a_clip_of_any_length():
-    settings = NoiseSettings("default", frame_seeds=True)
+    settings = NoiseSettings(kind="default", frame_seeds=True)
     short, long = (clip_noise(settings, drawn(frames), 10) for frames in (3, 9))
     assert torch.equal(long[:3], short)
     assert torch.equal(long[7:8], draw_like(torch.zeros(1, 4, 64, 64), 17))
-    moved = clip_noise(NoiseSettings("default", frame_seeds=True, seed_offset=2), drawn(3), 10)
+    moved = clip_noise(NoiseSettings(kind="default", frame_seeds=True, seed_offset=2), drawn(3), 10)
     assert torch.equal(moved[:1], short[2:3])
 
 
 def test_seed_offset_is_a_run_with_another_seed():
     for kind in ("default", "freenoise"):
-        offset = clip_noise(NoiseSettings(kind, length=4, overlap=2, seed_offset=5), drawn(8, seed=1), 1)
-        assert torch.equal(offset, clip_noise(NoiseSettings(kind, length=4, overlap=2), drawn(8, seed=6), 6))
+        offset = clip_noise(NoiseSettings(kind=kind, length=4, overlap=2, seed_offset=5), drawn(8, seed=1), 1)
+        assert torch.equal(offset, clip_noise(NoiseSettings(kind=kind, length=4, overlap=2), drawn(8, seed=6), 6))
 
 
 @pytest.mark.parametrize(("seed", "offset"), [(0, -1), (2**64 - 1, 3)])
 def test_seeds_wrap_around_at_both_ends(seed, offset):
     for each in (False, True):
-        settings = NoiseSettings("freenoise", length=2, overlap=1, seed_offset=offset, frame_seeds=each)
+        settings = NoiseSettings(kind="freenoise", length=2, overlap=1, seed_offset=offset, frame_seeds=each)
         assert clip_noise(settings, drawn(5), seed).isfinite().all()
 
 
@@ -100,7 +100,7 @@ def test_derived_seeds_differ_by_seed_and_purpose():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (NoiseSettings("pink"), "noise_type 'pink'; choose one of default, freenoise"),
+        (NoiseSettings(kind="pink"), "noise_type 'pink'; choose one of default, freenoise"),
         (NoiseSettings(blend=1.5), "blend 1.5 must lie between 0 and 1"),
         (NoiseSettings(length=0), "window_length 0 must be at least 1"),
         (NoiseSettings(length=4, overlap=4), "window_overlap 4 must be smaller than window_length 4"),
@@ -112,7 +112,7 @@ def test_wrong_settings_are_refused_in_words(settings, message):
 
 
 def test_only_freenoise_minds_the_overlap():
-    NoiseSettings("repeated", length=2, overlap=4).validate()
+    NoiseSettings(kind="repeated", length=2, overlap=4).validate()
 
 
 def test_noise_belongs_to_seed_frame_and_draw():

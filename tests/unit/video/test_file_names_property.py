@@ -15,9 +15,10 @@ from PIL import Image
 
 from support.clips import chart, written_formats
 from zoetrope.video.encode.encoder import VideoEncoder
+from zoetrope.video.encode.job import encode_job
 from zoetrope.video.file_names import clean_prefix, part_path, remove, reserve
 from zoetrope.video.formats.user_format_words import PIXELS
-from zoetrope.video.formats.video_format import Pixels
+from zoetrope.video.formats.video_format import PixelFormat
 
 FORMATS = written_formats()  # at one size each they are in test_video_formats.py
 # Pieces that make trouble, between any other text; lone surrogates are text to json.loads.
@@ -72,12 +73,12 @@ def test_nobody_gets_the_name_of_another(tmp_path, extension):
     st.integers(1, 9000),
     st.integers(1, 9000),
 )
-def test_a_size_grows_by_one_pixel_at_most_and_fits(pixels: Pixels, width, height):
-    stored = pixels.room(width, height)
-    for wanted, given_size, step in zip((width, height), stored, pixels.steps, strict=True):
+def test_a_size_grows_by_one_pixel_at_most_and_fits(pixels: PixelFormat, width, height):
+    stored = pixels.padded_size(width, height)
+    for wanted, given_size, step in zip((width, height), stored, pixels.subsampling, strict=True):
         assert wanted <= given_size <= wanted + 1
         assert given_size % step == 0
-    assert pixels.room(*stored) == stored
+    assert pixels.padded_size(*stored) == stored
 
 
 def sizes_and_times(path):
@@ -120,11 +121,11 @@ def test_any_size_rate_and_length_come_out_as_they_went_in(name, width, height, 
     width, height = (max(side, SMALLEST.get(name, 1)) for side in (width, height))
     with TemporaryDirectory() as folder:
         path = Path(folder, "clip" if row.is_folder else f"clip.{row.extension}")
-        with VideoEncoder(path, (width, height), rate, row) as encoder:
+        with VideoEncoder(encode_job(path, (width, height), rate, row)) as encoder:
             pixels = chart(frames, height, width)
-            encoder.write(pixels if encoder.pixels.bits == 8 else pixels.astype(np.uint16) * 257)
+            encoder.write(pixels if encoder.job.pixels.bits == 8 else pixels.astype(np.uint16) * 257)
         size, times = sizes_and_times(path)
-    assert size == encoder.pixels.room(width, height)
+    assert size == encoder.job.pixels.padded_size(width, height)
     assert len(times) == frames
     if not row.is_folder:
         # A GIF counts 1/100 s, Matroska and WebP 1/1000 s; rounding must not add up.

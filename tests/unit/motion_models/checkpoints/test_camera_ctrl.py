@@ -29,7 +29,7 @@ def test_both_layouts_are_the_same_network(weights):
 def test_what_is_read_from_the_weights(weights):
     spec, ours = read_camera_checkpoint(weights)
     assert spec.widths == (32, 64, 64, 64) and spec.max_frames == 16
-    blocks = {(site.place, site.index): site.channels for site in spec.sites}
+    blocks = {(site.part, site.index): site.channels for site in spec.sites}
     # ComfyUI's blocks of an SD1.5 UNet: 1, 2, 4, 5, ... on the way down, 0 to 11 on the way up.
     assert [index for place, index in blocks if place == "input"] == [1, 2, 4, 5, 7, 8, 10, 11]
     assert [index for place, index in blocks if place == "output"] == list(range(12))

@@ -59,7 +59,7 @@ def test_family_and_frames_come_from_the_weights(options, family, max_frames):
 
 def test_sites_are_comfyui_blocks_in_call_order():
     spec, _ = read_motion_checkpoint(motion_file(middle=True))
-    assert [(site.place, site.index) for site in spec.sites] == PLACES
+    assert [(site.part, site.index) for site in spec.sites] == PLACES
     # Widths 32, 64, 64, 64 go down the levels and back up.
     assert [site.channels for site in spec.sites] == [32] * 2 + [64] * 6 + [64] + [64] * 9 + [32] * 3
 

@@ -30,7 +30,7 @@ def test_every_weight_arrives_under_its_name(kind, layout):
     spec, ours = read_sparse_checkpoint(LAYOUTS[layout](file))
     assert (spec.kind, spec.widths, spec.context) == (kind, WIDTHS, 16)
     assert spec.hint_channels == {"rgb": 5, "scribble": 4}[kind]
-    assert [(site.place, site.index, site.channels) for site in spec.motion.sites] == [
+    assert [(site.part, site.index, site.channels) for site in spec.motion.sites] == [
         ("input", block, WIDTHS[number // 2]) for number, block in enumerate(SITES)
     ]
     assert (spec.motion.max_frames, spec.motion.attentions, spec.motion.heads) == (32, 1, 8)

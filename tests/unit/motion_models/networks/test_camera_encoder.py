@@ -60,7 +60,7 @@ def test_spans_keep_frames_apart_and_blend_where_they_overlap(network):
 
 def test_more_frames_than_positions_in_one_pass_are_refused(network):
     assert network.encode(rays(16, 8, 8))[0].shape[0] == 16
-    with pytest.raises(ValueError, match="positions for 16 frames and got 17 at once"):
+    with pytest.raises(ValueError, match="positions for 16 frames, but 17 would be sampled together"):
         network.encode(rays(17, 8, 8))
 
 

@@ -11,7 +11,7 @@ from support.files.motion import motion_file
 from support.toy_models.modules import CHANNELS, FRAMES, build, clip
 from zoetrope.motion_models.checkpoints.motion_lora import LoraPair
 from zoetrope.motion_models.networks.low_rank import LowRankNetwork
-from zoetrope.motion_models.networks.module_call import Branch, PoseMerge, SiteCall
+from zoetrope.motion_models.networks.module_call import Branch, ModuleCall, PoseMerge
 
 TOLERANCE = 2e-5
 SIZE = (4, 6)
@@ -46,11 +46,11 @@ def check_halves(module, make, left, right, chunks=2):
 
 
 def test_effect_by_pixel(module):
-    check_halves(module, lambda value: SiteCall(effect=value), 0.2, 0.9)
+    check_halves(module, lambda value: ModuleCall(effect=value), 0.2, 0.9)
 
 
 def test_scale_by_pixel(module):
-    check_halves(module, lambda value: SiteCall(scale=value), 0.5, 2.0)
+    check_halves(module, lambda value: ModuleCall(scale=value), 0.5, 2.0)
 
 
 def test_effect_by_frame(module):
@@ -58,8 +58,8 @@ def test_effect_by_frame(module):
     values = torch.linspace(0, 1, FRAMES).unsqueeze(1)
     full = module(x, FRAMES)
     expected = x + (full - x) * values.repeat(2, 1)[..., None, None]
-    torch.testing.assert_close(module(x, FRAMES, SiteCall(effect=values)), expected, rtol=0, atol=TOLERANCE)
-    assert torch.equal(module(x, FRAMES, SiteCall(effect=values))[0], x[0])
+    torch.testing.assert_close(module(x, FRAMES, ModuleCall(effect=values)), expected, rtol=0, atol=TOLERANCE)
+    assert torch.equal(module(x, FRAMES, ModuleCall(effect=values))[0], x[0])
 
 
 def test_scale_by_frame_scales_the_keys_of_that_frame():
@@ -69,7 +69,7 @@ def test_scale_by_frame_scales_the_keys_of_that_frame():
     x = random(3, FRAMES, CHANNELS, seed=1)
     values = torch.ones(FRAMES, 1)
     values[2] = 0.0
-    out = attention(x, SiteCall(scale=values).for_sequences(1, FRAMES, 3))
+    out = attention(x, ModuleCall(scale=values).for_sequences(1, FRAMES, 3))
     h = attention.norm(x) + attention.positions[:, :FRAMES]
     q, k, v = attention.to_qkv(h).view(3, FRAMES, 3, attention.heads, -1).permute(2, 0, 3, 1, 4)
     k = k.clone()
@@ -119,30 +119,30 @@ def baked(lora, strength):
 @pytest.mark.parametrize("alpha", [None, 6.0])
 def test_branches_equal_the_dense_delta(module, alpha):
     lora, x = pairs(alpha=alpha), clip(chunks=2)
-    ours = module(x, FRAMES, SiteCall(branches=branches(lora, -0.7)))
+    ours = module(x, FRAMES, ModuleCall(branches=branches(lora, -0.7)))
     torch.testing.assert_close(ours, baked(lora, -0.7)(x, FRAMES), rtol=0, atol=TOLERANCE)
     assert (ours - module(x, FRAMES)).abs().max() > 1e-2
 
 
 def test_branch_strength_by_pixel(module):
     lora = pairs()
-    check_halves(module, lambda value: SiteCall(branches=branches(lora, value)), -1.0, 1.0)
+    check_halves(module, lambda value: ModuleCall(branches=branches(lora, value)), -1.0, 1.0)
 
 
 def test_branch_strength_by_frame_of_the_last_layer(module):
     """Behind the attentions frames do not meet, so each frame must be what its own strength alone makes."""
     lora = [one for one in pairs() if one.target.endswith("contract.weight")]
     x, values = clip(), torch.linspace(-1, 1, FRAMES).unsqueeze(1)
-    ramp = module(x, FRAMES, SiteCall(branches=branches(lora, values)))
+    ramp = module(x, FRAMES, ModuleCall(branches=branches(lora, values)))
     for frame in range(FRAMES):
-        alone = module(x, FRAMES, SiteCall(branches=branches(lora, float(values[frame]))))
+        alone = module(x, FRAMES, ModuleCall(branches=branches(lora, float(values[frame]))))
         torch.testing.assert_close(ramp[frame], alone[frame], rtol=0, atol=TOLERANCE)
     assert (ramp[0] - module(x, FRAMES)[0]).abs().max() > 1e-2
 
 
 @pytest.mark.parametrize("limit", [1, 5, 12])
 def test_passes_give_the_same(module, limit):
-    call = SiteCall(
+    call = ModuleCall(
         scale=mask_of_values(0.5, 1.5),
         effect=mask_of_values(1.0, 0.3),
         branches=branches(pairs(), torch.linspace(-1, 1, FRAMES).unsqueeze(1)),
@@ -162,7 +162,7 @@ def test_pose_enters_the_first_attention_only():
     seen = []
     handles = [a.to_qkv.register_forward_hook(lambda _m, args, _o: seen.append(args[0])) for a in network.attentions]
     network(x, FRAMES)
-    network(x, FRAMES, SiteCall(pose=PoseMerge(pose, merge, 0.6)))
+    network(x, FRAMES, ModuleCall(pose=PoseMerge(pose, merge, 0.6)))
     for handle in handles:
         handle.remove()
     plain, with_pose = seen[0], seen[2]

@@ -9,7 +9,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from support.files.motion import CastingOperations, motion_file
 from support.toy_models.modules import CHANNELS, FRAMES, build, clip
 from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint
-from zoetrope.motion_models.networks.module_call import SiteCall
+from zoetrope.motion_models.networks.module_call import ModuleCall
 from zoetrope.motion_models.networks.motion_module import (
     MAX_BATCH_HEADS,
     MotionModule,
@@ -64,13 +64,13 @@ def test_two_chunks_equal_each_alone(module):
 
 def test_effect_zero_returns_the_input_itself(module):
     x = clip()
-    assert module(x, FRAMES, SiteCall(effect=0.0)) is x
+    assert module(x, FRAMES, ModuleCall(effect=0.0)) is x
 
 
 def test_effect_blends_input_and_output(module):
     x = clip()
     full = module(x, FRAMES)
-    torch.testing.assert_close(module(x, FRAMES, SiteCall(effect=0.3)), torch.lerp(x, full, 0.3), rtol=0, atol=1e-6)
+    torch.testing.assert_close(module(x, FRAMES, ModuleCall(effect=0.3)), torch.lerp(x, full, 0.3), rtol=0, atol=1e-6)
 
 
 def test_zero_proj_out_changes_nothing():
@@ -84,13 +84,13 @@ def test_scale_multiplies_the_keys(module):
     file = motion_file()
     scaled = {name: weight * 1.7 if ".to_k." in name else weight for name, weight in file.items()}
     expected = build(scaled).module_at("input", 4)(clip(), FRAMES)
-    torch.testing.assert_close(module(clip(), FRAMES, SiteCall(scale=1.7)), expected, rtol=0, atol=TOLERANCE)
+    torch.testing.assert_close(module(clip(), FRAMES, ModuleCall(scale=1.7)), expected, rtol=0, atol=TOLERANCE)
     assert (module(clip(), FRAMES) - expected).abs().max() > 1e-3
 
 
 def test_scale_and_effect_of_one_add_no_work(module):
     def names(**options):
-        return [name for name, _ in operators(lambda: module(clip(), FRAMES, SiteCall(**options)))]
+        return [name for name, _ in operators(lambda: module(clip(), FRAMES, ModuleCall(**options)))]
 
     plain = names()
     assert names(scale=1.0, effect=1.0) == plain
@@ -122,9 +122,9 @@ def test_passes_give_the_same_result(module, limit, memory_format):
         return scaled_dot_product_attention(q, k, v)
 
     out = build(attention=attention, max_sequences=limit).module_at("input", 4)(
-        x, FRAMES, SiteCall(scale=1.3, effect=0.6)
+        x, FRAMES, ModuleCall(scale=1.3, effect=0.6)
     )
-    torch.testing.assert_close(out, module(x, FRAMES, SiteCall(scale=1.3, effect=0.6)), rtol=0, atol=TOLERANCE)
+    torch.testing.assert_close(out, module(x, FRAMES, ModuleCall(scale=1.3, effect=0.6)), rtol=0, atol=TOLERANCE)
     assert out.is_contiguous(memory_format=memory_format)
     assert max(sizes) <= max(limit, 2)  # a pass holds at least one pixel of each of the two chunks
     assert sum(sizes) == 2 * 2 * 24  # attentions * chunks * pixels
@@ -150,7 +150,9 @@ def test_gradients_flow_through_passes():
 def test_as_many_frames_as_positions_and_no_more(positions):
     module = build(motion_file(positions=positions)).module_at("input", 4)
     assert module(clip(positions), positions).shape == (positions, CHANNELS, 4, 6)
-    with pytest.raises(ValueError, match=rf"at most {positions} frames.* got {positions + 1}; add Context Windows"):
+    with pytest.raises(
+        ValueError, match=rf"positions for {positions} frames, but {positions + 1} .*; add Context Windows"
+    ):
         module(clip(positions + 1), positions + 1)
 
 
@@ -203,5 +205,5 @@ def test_modules_hold_weights_only():
     before = {
         name: dict(module.__dict__) for name, module in network.named_modules() if not isinstance(module, nn.ModuleDict)
     }
-    network.module_at("input", 4)(clip(), FRAMES, SiteCall(scale=1.2, effect=0.5))
+    network.module_at("input", 4)(clip(), FRAMES, ModuleCall(scale=1.2, effect=0.5))
     assert before == {name: dict(network.get_submodule(name).__dict__) for name in before}

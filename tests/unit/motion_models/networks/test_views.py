@@ -10,10 +10,11 @@ import torch
 
 from support.toy_models.modules import CHANNELS, FRAMES, build, clip
 from zoetrope.motion_models.networks import motion_module as network
-from zoetrope.motion_models.networks.module_call import Branch, PoseMerge, SiteCall
+from zoetrope.motion_models.networks.module_call import Branch, ModuleCall, PoseMerge
 from zoetrope.motion_models.networks.views import longest, view_groups
 from zoetrope.temporal.windows.blending import blend_shares
-from zoetrope.temporal.windows.schedules import WindowSettings, windows_for_step
+from zoetrope.temporal.windows.schedules import windows_for_step
+from zoetrope.temporal.windows.settings import WindowSettings
 
 TOLERANCE = 2e-5  # of float32 sums in another order; outputs are about 1
 PIXELS = 24
@@ -34,7 +35,7 @@ def busy_call(rows, views=()):
     """Every kind of value: by frame and pixel, by frame, and a pose."""
     by_frame = random(rows, 1, seed=1)
     by_pixel = 1 + 0.5 * random(rows, PIXELS, seed=2)
-    return SiteCall(
+    return ModuleCall(
         scale=by_pixel,
         effect=by_frame,
         branches={
@@ -77,11 +78,11 @@ def views_of(settings, frames, step):
 
 
 SETTINGS = [
-    WindowSettings(6, 2, "standard_uniform", "pyramid"),
-    WindowSettings(6, 2, "standard_static", "relative"),
-    WindowSettings(6, 2, "looped_uniform", "flat", closed_loop=True),
-    WindowSettings(6, 1, "batched", "pyramid"),
-    WindowSettings(6, 2, "shifted", "overlap_linear"),
+    WindowSettings(length=6, overlap=2, schedule="standard_uniform", fuse="pyramid"),
+    WindowSettings(length=6, overlap=2, schedule="standard_static", fuse="relative"),
+    WindowSettings(length=6, overlap=2, schedule="looped_uniform", fuse="flat", closed_loop=True),
+    WindowSettings(length=6, overlap=1, schedule="batched", fuse="pyramid"),
+    WindowSettings(length=6, overlap=2, schedule="shifted", fuse="overlap_linear"),
 ]
 
 
@@ -146,20 +147,20 @@ def test_one_view_of_all_frames_is_no_view_and_a_turned_one_is():
     module, x = build().module_at("input", 4), clip()
     back = [turned.index(frame) for frame in range(6)]
     expected = module(x[turned], FRAMES)[back]
-    torch.testing.assert_close(module(x, FRAMES, SiteCall(views=views)), expected, rtol=0, atol=TOLERANCE)
+    torch.testing.assert_close(module(x, FRAMES, ModuleCall(views=views)), expected, rtol=0, atol=TOLERANCE)
     assert (expected - module(x, FRAMES)).abs().max() > 1e-3
 
 
 def test_views_take_more_frames_than_positions_but_not_longer_views():
     module = build().module_at("input", 4)  # 24 positions
     for length, fits in ((24, True), (25, False)):
-        views = views_of(WindowSettings(length, 4), 40, 0)[2]
+        views = views_of(WindowSettings(length=length, overlap=4), 40, 0)[2]
         assert longest(views, 40) == length
         if fits:
-            assert module(clip(40), 40, SiteCall(views=views)).isfinite().all()
+            assert module(clip(40), 40, ModuleCall(views=views)).isfinite().all()
         else:
-            with pytest.raises(ValueError, match="at most 24 frames at once and got 25"):
-                module(clip(40), 40, SiteCall(views=views))
+            with pytest.raises(ValueError, match="positions for 24 frames, but 25 would"):
+                module(clip(40), 40, ModuleCall(views=views))
 
 
 def test_passes_count_the_views(monkeypatch):
@@ -173,17 +174,17 @@ def test_passes_count_the_views(monkeypatch):
 
     module = build(attention=attention).module_at("input", 4)
     _, _, views = views_of(SETTINGS[1], 20, 0)
-    module(clip(20), 20, SiteCall(views=views))
+    module(clip(20), 20, ModuleCall(views=views))
     assert views[0].count == 5 and 100 < max(batches) <= 200
 
 
 def test_views_cost_two_copies_and_one_product_a_group():
     """Not a kernel per view: what is cut for the views is one copy, and the blend is one product."""
-    _, _, views = views_of(WindowSettings(6, 2), 38, 0)
+    _, _, views = views_of(WindowSettings(length=6, overlap=2), 38, 0)
     assert views[0].count >= 9
     module, x = build().module_at("input", 4), clip(38)
     with torch.no_grad(), torch.autograd.profiler.profile() as profiler:
-        module(x, 38, SiteCall(views=views))
+        module(x, 38, ModuleCall(views=views))
     names = [event.name for event in profiler.function_events]
     assert names.count("aten::bmm") == len(views) and names.count("aten::index_select") == len(views)
     assert names.count("aten::scaled_dot_product_attention") == 2 * len(views)

@@ -5,23 +5,23 @@ import math
 import numpy as np
 import pytest
 
-from zoetrope.temporal.values.frame_values import CurveValues, FrameValues, Product, listed
+from zoetrope.temporal.values.frame_values import CurveValues, FrameValues, Product, listed_values
 from zoetrope.temporal.values.schedule import parse_value_schedule
 
 
 @pytest.mark.parametrize(("total", "expected"), [(2, [1, 2]), (3, [1, 2, 3]), (5, [1, 2, 3, 3, 3])])
 def test_a_list_is_cut_or_its_last_value_held(total, expected):
-    assert listed([1, 2.0, 3]).at(total) == listed([np.int64(1), np.float32(2), 3]).at(total) == expected
+    assert listed_values([1, 2.0, 3]).at(total) == listed_values([np.int64(1), np.float32(2), 3]).at(total) == expected
 
 
 @pytest.mark.parametrize("bad", [[], [1, math.nan], [1, "2"], [True]])
 def test_unusable_lists(bad):
     with pytest.raises(ValueError, match="values per frame"):
-        listed(bad)
+        listed_values(bad)
 
 
 def test_schedules_and_lists_are_frame_values():
-    assert isinstance(listed([1]), FrameValues)
+    assert isinstance(listed_values([1]), FrameValues)
     assert isinstance(parse_value_schedule("0: 1"), FrameValues)
     assert not isinstance([1.0], FrameValues)
 
@@ -38,6 +38,6 @@ def test_curves_are_as_long_as_the_clip():
 
 
 def test_products():
-    values = Product((listed([1, 2]), parse_value_schedule("0: 1, -1: 3")))
+    values = Product((listed_values([1, 2]), parse_value_schedule("0: 1, -1: 3")))
     assert values.at(3) == [1.0, 4.0, 6.0]
     assert isinstance(values, FrameValues)

@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoetrope.temporal.windows.blending import FUSE_METHODS, SMALLEST, blend_shares, window_weights
-from zoetrope.temporal.windows.schedules import SCHEDULES, WindowSettings, windows_for_step
+from zoetrope.temporal.windows.blending import SMALLEST, blend_shares, window_weights
+from zoetrope.temporal.windows.schedules import windows_for_step
+from zoetrope.temporal.windows.settings import FUSE_METHODS, SCHEDULES, WindowSettings
 
 
 def weights(method, window, total, overlap=2):
-    return window_weights(WindowSettings(8, overlap, fuse=method), window, total)
+    return window_weights(WindowSettings(length=8, overlap=overlap, fuse=method), window, total)
 
 
 @pytest.mark.parametrize(("count", "expected"), [(1, [1]), (4, [1, 2, 2, 1]), (5, [1, 2, 3, 2, 1])])
@@ -38,7 +39,7 @@ def test_overlap_linear_ramps_both_ends_of_a_window_over_the_seam():
 
 @pytest.mark.parametrize("schedule", [s for s in SCHEDULES if s != "batched"])
 def test_a_closed_loop_has_no_ends(schedule):
-    closed = WindowSettings(8, 3, schedule, "overlap_linear", closed_loop=True)
+    closed = WindowSettings(length=8, overlap=3, schedule=schedule, fuse="overlap_linear", closed_loop=True)
     inner = window_weights(closed, list(range(5, 13)), 20)
     for window in (list(range(8)), list(range(12, 20)), [18, 19, 0, 1, 2, 3, 4, 5]):
         assert window_weights(closed, window, 20) == inner
@@ -64,7 +65,10 @@ def test_a_wrapped_window_weighs_positions_as_any_other(method):
     st.integers(1, 3),
 )
 def test_shares_of_every_frame_add_up_to_one(schedule, method, size, total, step, stride):
-    chosen = WindowSettings(*size, schedule, method, stride, closed_loop=True)
+    length, overlap = size
+    chosen = WindowSettings(
+        length=length, overlap=overlap, schedule=schedule, fuse=method, stride=stride, closed_loop=True
+    )
     windows = windows_for_step(chosen, total, step)
     sums = dict.fromkeys(range(total), 0.0)
     for window, shares in zip(windows, blend_shares(chosen, windows, total), strict=True):
@@ -75,4 +79,4 @@ def test_shares_of_every_frame_add_up_to_one(schedule, method, size, total, step
 
 @pytest.mark.parametrize("method", FUSE_METHODS)
 def test_a_single_window_has_share_one_exactly(method):
-    assert blend_shares(WindowSettings(16, 4, fuse=method), [[0, 1, 2]], 3) == [[1.0, 1.0, 1.0]]
+    assert blend_shares(WindowSettings(length=16, overlap=4, fuse=method), [[0, 1, 2]], 3) == [[1.0, 1.0, 1.0]]

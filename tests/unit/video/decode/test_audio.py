@@ -1,4 +1,4 @@
-"""Sound of the same time as the frames.
+"""AudioTrack of the same time as the frames.
 
 The files hold a ramp from -0.5 to 0.5 at 8000 Hz, so a sample tells its time.
 """
@@ -12,16 +12,16 @@ import pytest
 
 from support.files.footage import film, flat
 from zoetrope.video.decode.container import VideoFile
-from zoetrope.video.decode.frame_times import Selection, TimeMap
-from zoetrope.video.decode.reader import look_through
+from zoetrope.video.decode.frame_times import TimeMap, TimeSelection
+from zoetrope.video.decode.reader import scan
 
 
 def heard(file, **selection):
     """Samples of a selection, and its map."""
-    frames = look_through(VideoFile(file))
-    plan = TimeMap(frames.timeline, Selection(**selection))
-    samples, rate = frames.sound(plan.start, plan.seconds)
-    assert frames.sound_bytes(plan.seconds) == samples.nbytes
+    frames = scan(VideoFile(file))
+    plan = TimeMap(frames.timeline, TimeSelection(**selection))
+    samples, rate = frames.audio(plan.start, plan.seconds)
+    assert frames.audio_bytes(plan.seconds) == samples.nbytes
     assert (rate, samples.shape) == (8000, (1, round(plan.seconds * 8000)))
     return samples[0], plan
 
@@ -106,9 +106,9 @@ def test_sound_whose_rate_changes_goes_on_in_time():
 
 
 def test_a_file_without_sound_has_none():
-    frames = look_through(VideoFile(film(flat(2))))
-    assert frames.sound(Fraction(0), Fraction(1)) is None
-    assert frames.sound_bytes(Fraction(1)) == 0
+    frames = scan(VideoFile(film(flat(2))))
+    assert frames.audio(Fraction(0), Fraction(1)) is None
+    assert frames.audio_bytes(Fraction(1)) == 0
 
 
 def test_sound_that_ffmpeg_cannot_decode_is_left_out():
@@ -116,13 +116,13 @@ def test_sound_that_ffmpeg_cannot_decode_is_left_out():
     known = film(flat(4), sound=0.2).getvalue()
     unknown = BytesIO(known.replace(b"mp4a", b"zzzz").replace(b"esds", b"zzzz"))
     for data, found in ((BytesIO(known), True), (unknown, False)):
-        assert (look_through(VideoFile(data)).sound(Fraction(0), Fraction(1)) is not None) == found
+        assert (scan(VideoFile(data)).audio(Fraction(0), Fraction(1)) is not None) == found
 
 
 def test_sound_of_an_impossible_rate_is_left_out():
     """It would take gigabytes a minute."""
     file = film(flat(4), 24, "matroska", sound=0.01, hertz=1_000_000)
-    assert look_through(VideoFile(file)).sound(Fraction(0), Fraction(1)) is None
+    assert scan(VideoFile(file)).audio(Fraction(0), Fraction(1)) is None
 
 
 def test_the_last_sound_is_taken():

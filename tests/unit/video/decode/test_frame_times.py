@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoetrope.video.decode.frame_times import Selection, Timeline, TimeMap, ascending
+from zoetrope.video.decode.frame_times import Timeline, TimeMap, TimeSelection, ascending
 
 MS = Fraction(1, 1000)
 CENTISECONDS = Fraction(1, 100)
@@ -20,12 +20,12 @@ def regular(frames, rate, unit=MS, offset=0):
 
 
 def numbers(timeline, **selection):
-    return list(TimeMap(timeline, Selection(**selection)))
+    return list(TimeMap(timeline, TimeSelection(**selection)))
 
 
 def test_every_frame_once_at_its_own_rate_whatever_times_are_rounded_to():
     for rate in (Fraction(8), Fraction(24000, 1001), Fraction(30), Fraction(60000, 1001)):
-        plan = TimeMap(regular(500, rate, offset=1400), Selection())
+        plan = TimeMap(regular(500, rate, offset=1400), TimeSelection())
         assert list(plan) == list(range(500))
         assert (plan.rate, plan.count, plan.start, plan.seconds) == (rate, 500, 0, 500 / rate)
 
@@ -42,7 +42,7 @@ def test_lower_and_higher_rates():
 
 def test_order_is_rate_start_skip_nth_max():
     """48 frames at 24 to 12: 24 slots showing every other frame. start 0.5 s leaves out 6 slots, skip 1 more."""
-    plan = TimeMap(regular(48, 24), Selection(frame_rate=12, start=0.5, skip_frames=1, every_nth=3, max_frames=4))
+    plan = TimeMap(regular(48, 24), TimeSelection(frame_rate=12, start=0.5, skip_frames=1, every_nth=3, max_frames=4))
     assert list(plan) == [14, 20, 26, 32]
     assert (plan.rate, plan.start, plan.seconds) == (4, Fraction(7, 12), 1)
     assert numbers(regular(48, 24), start=0.5, seconds=0.25) == list(range(12, 18))
@@ -57,7 +57,7 @@ def test_start_is_the_nearest_frame():
 def test_a_varying_rate_goes_by_time_at_the_average():
     """Two slow frames, then six quick ones: 8 frames in 1 s, so slots of 1/8 s, and half of that is 62.5 ms."""
     timeline = Timeline([0, 400, 800, 833, 866, 899, 932, 965], 1000, MS)
-    plan = TimeMap(timeline, Selection())
+    plan = TimeMap(timeline, TimeSelection())
     # frames before 62.5, 187.5, 312.5, 437.5, 562.5, 687.5, 812.5 and 937.5 ms
     assert (list(plan), plan.rate, plan.seconds) == ([0, 0, 0, 1, 1, 1, 2, 6], 8, 1)
     assert numbers(timeline, frame_rate=4) == [0, 0, 1, 2]  # frames before 62.5, 312.5, 562.5 and 812.5 ms
@@ -103,7 +103,7 @@ def test_a_single_frame():
 
 def test_no_list_is_made_of_a_huge_pause():
     """Two frames eleven days apart at 240 a second: counted, never listed."""
-    plan = TimeMap(Timeline([0, 10**9], 10**9 + 1, MS, Fraction(24)), Selection(frame_rate=240))
+    plan = TimeMap(Timeline([0, 10**9], 10**9 + 1, MS, Fraction(24)), TimeSelection(frame_rate=240))
     assert plan.count == 240_000_000
     assert next(iter(plan)) == 0
 
@@ -122,7 +122,7 @@ def test_no_list_is_made_of_a_huge_pause():
 )
 def test_what_makes_no_sense_is_said_in_words(selection, sentence):
     with pytest.raises(ValueError, match=sentence):
-        TimeMap(regular(24, 24), Selection(**selection))
+        TimeMap(regular(24, 24), TimeSelection(**selection))
 
 
 def test_times_that_are_missing_or_go_back():
@@ -149,7 +149,10 @@ def test_any_video_and_any_selection(gaps, last, origin, stated, rate, start, sk
         times.append(times[-1] + gap)
     timeline = Timeline(times, times[-1] + last, MS, Fraction(stated))
     try:
-        plan = TimeMap(timeline, Selection(rate, start, skip, 0, nth, most))
+        plan = TimeMap(
+            timeline,
+            TimeSelection(frame_rate=rate, start=start, skip_frames=skip, seconds=0, every_nth=nth, max_frames=most),
+        )
     except ValueError as error:
         assert "leaves none" in str(error)
         return

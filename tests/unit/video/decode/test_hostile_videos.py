@@ -11,19 +11,19 @@ import psutil
 import pytest
 
 from support.files.footage import film, flat, webp, written
-from zoetrope.video.decode.frame_times import Selection, TimeMap
-from zoetrope.video.decode.reader import open_frames
+from zoetrope.video.decode.frame_times import TimeMap, TimeSelection
+from zoetrope.video.decode.reader import open_video
 
 UNREADABLE = "cannot be read as a video .*; load another file"
 
 
 def opened(tmp_path, data, name="clip.mp4"):
     (tmp_path / name).write_bytes(data)
-    return open_frames(str(tmp_path / name))
+    return open_video(str(tmp_path / name))
 
 
 def count(frames):
-    return len(list(frames.pictures(TimeMap(frames.timeline, Selection()), (64, 48), "crop")))
+    return len(list(frames.frames(TimeMap(frames.timeline, TimeSelection()), (64, 48), "crop")))
 
 
 def gif(width, height):
@@ -111,7 +111,7 @@ PLAYLISTS = {
 def test_files_that_name_other_files_are_not_followed(tmp_path, kind, name):
     """They could read any file of the machine, or ask any host."""
     film_path = written(tmp_path / "secret.ts", film(flat(4), kind="mpegts"))
-    assert count(open_frames(film_path)) == 4
+    assert count(open_video(film_path)) == 4
     for target in (film_path, "secret.ts", f"file://{film_path}"):
         with pytest.raises(ValueError, match=UNREADABLE):
             opened(tmp_path, PLAYLISTS[kind].format(target).encode(), name)
@@ -154,7 +154,7 @@ def test_a_cover_picture_is_no_video(tmp_path):
     with av.open(str(path)) as container:
         assert len(container.streams.video) == 1
     with pytest.raises(ValueError, match="has no video stream"):
-        open_frames(str(path))
+        open_video(str(path))
 
 
 @pytest.mark.parametrize("kind", ["mp4", "matroska", "gif", "webp"])
@@ -173,8 +173,8 @@ def test_any_bytes_changed_give_frames_or_a_sentence(tmp_path, kind):
             data[place] = generator.integers(0, 256)
         try:
             frames = opened(tmp_path, bytes(data))
-            plan = TimeMap(frames.timeline, Selection(max_frames=9))
-            assert len(list(frames.pictures(plan, (64, 48), "crop"))) == plan.count
-            frames.sound(plan.start, min(plan.seconds, 1))
+            plan = TimeMap(frames.timeline, TimeSelection(max_frames=9))
+            assert len(list(frames.frames(plan, (64, 48), "crop"))) == plan.count
+            frames.audio(plan.start, min(plan.seconds, 1))
         except ValueError as error:
             assert "\n" not in str(error)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoetrope.video.decode.image_files import fitted_picture, picture_names, read_header, read_picture
+from zoetrope.video.decode.image_files import fitted_image, image_names, read_header, read_image
 
 
 def save(path, pixels, mode=None, **options):
@@ -26,9 +26,9 @@ def quarters():
 
 def test_natural_order_and_no_other_files():
     names = ["f10.png", "f2.png", "F1.PNG", "f02.jpg", "notes.txt", ".hidden.png", "a.webp", "f2.png.part"]
-    assert picture_names(names) == ["a.webp", "F1.PNG", "f02.jpg", "f2.png", "f10.png"]
-    assert picture_names(["2.png", "10.png", "1.png", "b1.png"]) == ["1.png", "2.png", "10.png", "b1.png"]
-    assert picture_names(["\u00b2.png", "1.png"]) == ["1.png", "\u00b2.png"]  # a digit that is no decimal number
+    assert image_names(names) == ["a.webp", "F1.PNG", "f02.jpg", "f2.png", "f10.png"]
+    assert image_names(["2.png", "10.png", "1.png", "b1.png"]) == ["1.png", "2.png", "10.png", "b1.png"]
+    assert image_names(["\u00b2.png", "1.png"]) == ["1.png", "\u00b2.png"]  # a digit that is no decimal number
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -47,7 +47,7 @@ def test_exif_orientation(tmp_path, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = save(tmp_path / "a.png", np.ascontiguousarray(stored), exif=exif)
-    assert np.array_equal(read_picture(path), quarters())
+    assert np.array_equal(read_image(path), quarters())
     assert read_header(path).size == (6, 4)
 
 
@@ -64,7 +64,7 @@ def test_transparency_of_every_kind(tmp_path):
     Image.fromarray(pixels).convert("LA").save(tmp_path / "la.png")
     save(tmp_path / "rgba.webp", pixels, lossless=True)
     for name in ("palette.png", "gray.png", "rgba.png", "la.png", "rgba.webp"):
-        got = read_picture(str(tmp_path / name))
+        got = read_image(str(tmp_path / name))
         assert read_header(str(tmp_path / name)).alpha
         assert got.shape == (4, 6, 4)
         assert got[0, 5, :3].tolist() == [200, 200, 200]
@@ -78,7 +78,7 @@ def test_colours_of_every_kind(tmp_path, mode):
     pixels = np.zeros((8, 8, 3), np.uint8)
     pixels[:4] = 255
     path = save(tmp_path / ("a.jpg" if mode in ("CMYK", "YCbCr") else "a.png"), pixels, mode)
-    got = read_picture(path).astype(int)
+    got = read_image(path).astype(int)
     assert got.shape == (8, 8, 3)
     assert (got[:3] > 250).all() and (got[5:] < 5).all()
 
@@ -92,7 +92,7 @@ def test_sixteen_bits_are_kept(tmp_path, channels):
         )
         assert ok
         (tmp_path / name).write_bytes(data.tobytes())
-        got = read_picture(str(tmp_path / name))
+        got = read_image(str(tmp_path / name))
         assert got.dtype == np.uint16
         expected = [1000, 1000, 1000] if channels == 1 else [1000, 2000, 3001, 65535][:channels]
         assert (got == expected).all()
@@ -100,12 +100,12 @@ def test_sixteen_bits_are_kept(tmp_path, channels):
 
 def test_other_sizes(tmp_path):
     picture = quarters()
-    assert fitted_picture("a", picture, (6, 4), "error") is picture
-    assert [fitted_picture("a", picture, (9, 9), fit).shape for fit in ("crop", "pad", "stretch")] == [(9, 9, 3)] * 3
+    assert fitted_image("a", picture, (6, 4), "error") is picture
+    assert [fitted_image("a", picture, (9, 9), fit).shape for fit in ("crop", "pad", "stretch")] == [(9, 9, 3)] * 3
     with pytest.raises(ValueError, match="'b.png' is 6x4 pixels and the first image 8x8: choose crop"):
-        fitted_picture(str(tmp_path / "b.png"), picture, (8, 8), "error")
+        fitted_image(str(tmp_path / "b.png"), picture, (8, 8), "error")
     with pytest.raises(ValueError, match="Unknown size_mismatch 'fill'; choose one of crop, pad, stretch, error"):
-        fitted_picture("a", picture, (8, 8), "fill")
+        fitted_image("a", picture, (8, 8), "fill")
 
 
 def damaged(tmp_path):
@@ -131,6 +131,6 @@ def test_a_broken_picture_is_named(tmp_path):
     for name, data in damaged(tmp_path):
         (tmp_path / name).write_bytes(data)
         with pytest.raises(ValueError, match=f"^'{name}' cannot be read as an image .*; replace or remove") as caught:
-            read_picture(str(tmp_path / name))
+            read_image(str(tmp_path / name))
         assert str(tmp_path) not in str(caught.value)
         assert "Ghostscript" not in str(caught.value)

@@ -15,8 +15,8 @@ from PIL import Image
 from support.clips import chart
 from support.files.footage import cut_at_the_start, film, flat, looked, read, webp, written
 from zoetrope.video.decode.container import VideoFile
-from zoetrope.video.decode.frame_times import Selection, TimeMap
-from zoetrope.video.decode.reader import look_through, open_frames
+from zoetrope.video.decode.frame_times import TimeMap, TimeSelection
+from zoetrope.video.decode.reader import open_video, scan
 from zoetrope.video.ffmpeg import find_ffmpeg
 
 
@@ -45,7 +45,7 @@ def test_every_frame_once_and_in_order_and_exactly_from_anywhere(kind):
     options = {"g": "5", "bf": "2"} if codec == "libx264" else {}
     frames = looked(film(flat(23), 24, kind, codec, pixels, options=options))
     assert shown(read(frames)) == list(range(23))
-    assert TimeMap(frames.timeline, Selection()).rate == 24
+    assert TimeMap(frames.timeline, TimeSelection()).rate == 24
     assert shown(read(frames, start=0.5, skip_frames=1, every_nth=3, max_frames=3)) == [13, 16, 19]
     assert shown(read(frames, frame_rate=12)) == list(range(0, 23, 2))
 
@@ -60,7 +60,7 @@ def test_a_gif_plays_by_the_delays_of_its_frames():
 def test_the_last_frame_of_a_gif_lasts_as_long_as_it_says(tmp_path):
     pictures = [Image.fromarray(picture) for picture in flat(3, 40)]
     pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=[100, 100, 500])
-    assert shown(read(open_frames(str(tmp_path / "a.gif")), frame_rate=10), 40) == [0, 1, 2, 2, 2, 2, 2]
+    assert shown(read(open_video(str(tmp_path / "a.gif")), frame_rate=10), 40) == [0, 1, 2, 2, 2, 2, 2]
 
 
 def test_a_comment_behind_the_frames_of_a_gif_is_no_frame():
@@ -84,15 +84,15 @@ def test_reading_can_be_abandoned(kind):
     left = [None] * 10
     file = VideoFile(film(flat(23), kind=kind, sound=0.5 if kind == "mp4" else 0), left.pop)
     with pytest.raises(IndexError):
-        look_through(file)
+        scan(file)
     left[:] = [None] * 1000
-    frames = look_through(file)
+    frames = scan(file)
     left.clear()
     with pytest.raises(IndexError):
         read(frames)
     if kind == "mp4":
         with pytest.raises(IndexError):
-            frames.sound(Fraction(0), Fraction(1))
+            frames.audio(Fraction(0), Fraction(1))
 
 
 def test_a_varying_rate_goes_by_timestamps():
@@ -103,7 +103,7 @@ def test_a_varying_rate_goes_by_timestamps():
 
 def test_twice_the_rate_shows_each_frame_twice():
     frames = looked(film(flat(4, 40)))
-    pictures = list(frames.pictures(TimeMap(frames.timeline, Selection(frame_rate=48)), (64, 48), "crop"))
+    pictures = list(frames.frames(TimeMap(frames.timeline, TimeSelection(frame_rate=48)), (64, 48), "crop"))
     assert shown(np.stack(pictures), 40) == [0, 0, 1, 1, 2, 2, 3, 3]
     assert pictures[0] is pictures[1]  # converted once
 
@@ -144,9 +144,9 @@ def test_frames_that_nobody_sees_are_not_counted(tmp_path):
     path = str(tmp_path / "clip.webm")
     with av.open(path) as container:
         assert sum(packet.size > 0 for packet in container.demux(video=0)) > 60
-    frames = open_frames(path)
+    frames = open_video(path)
     assert len(frames.timeline.times) == len(read(frames)) == 60
-    assert TimeMap(frames.timeline, Selection()).rate == 24
+    assert TimeMap(frames.timeline, TimeSelection()).rate == 24
 
 
 def test_a_damaged_frame_holds_the_one_before():
@@ -187,23 +187,23 @@ def test_transparency_is_kept(kind, codec, pixels):
 def test_webp_by_its_content(tmp_path):
     """Its name says mp4; delays 100, 300 and 200 ms and one that browsers make 100 ms of."""
     path = webp(tmp_path / "x.mp4", flat(4, 40, (63, 47)), (100, 300, 200, 5))
-    frames = open_frames(path)
-    assert (frames.size, frames.alpha, frames.deep) == ((63, 47), False, False)
+    frames = open_video(path)
+    assert (frames.size, frames.alpha, frames.high_bit_depth) == ((63, 47), False, False)
     assert (list(frames.timeline.times), frames.timeline.end) == ([0, 100, 400, 600], 700)
     assert shown(read(frames, (64, 48), frame_rate=10), 40) == [0, 1, 1, 1, 2, 2, 3]
     assert shown(read(frames, (64, 48), frame_rate=10, skip_frames=5), 40) == [2, 3]
-    assert frames.sound(Fraction(0), Fraction(1)) is None
+    assert frames.audio(Fraction(0), Fraction(1)) is None
 
 
 def test_transparent_and_still_webp(tmp_path):
     pictures = np.concatenate([flat(2, 40), np.full((2, 48, 64, 1), 130, np.uint8)], axis=3)
-    frames = open_frames(webp(tmp_path / "a.webp", pictures, (100, 100), "RGBA"))
+    frames = open_video(webp(tmp_path / "a.webp", pictures, (100, 100), "RGBA"))
     assert frames.alpha
     assert (read(frames)[..., 3] == 130).all()
-    still = open_frames(webp(tmp_path / "b.webp", flat(1), (0,)))
+    still = open_video(webp(tmp_path / "b.webp", flat(1), (0,)))
     assert read(still).shape == (1, 48, 64, 3)
 
 
 def test_files_in_memory_and_on_disk_are_the_same(tmp_path):
     file = film(flat(3))
-    assert np.array_equal(read(looked(file)), read(open_frames(written(tmp_path / "clip.bin", file))))
+    assert np.array_equal(read(looked(file)), read(open_video(written(tmp_path / "clip.bin", file))))

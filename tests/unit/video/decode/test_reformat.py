@@ -12,8 +12,9 @@ import pytest
 
 from support.clips import chart
 from support.files.footage import film, flat, looked, read, turned
-from zoetrope.video.decode.reformat import Fitter
+from zoetrope.video.decode.reformat import Reformatter
 from zoetrope.video.encode.encoder import VideoEncoder
+from zoetrope.video.encode.job import encode_job
 from zoetrope.video.formats.table import FORMATS
 from zoetrope.video.frame_size import FITS, fitted, placed, scaled_size, wanted_size
 
@@ -55,7 +56,7 @@ def test_bars_are_black_and_opaque():
 def test_colours_follow_the_files_own_matrix(tmp_path):
     """The pack writes BT.709 and says so; PyAV's default is BT.601, untagged. Both read back as they were."""
     picture = np.full((2, 64, 64, 3), (200, 60, 30), np.uint8)
-    with VideoEncoder(tmp_path / "clip.mp4", (64, 64), 8, FORMATS["h264-mp4"], quality=1) as encoder:
+    with VideoEncoder(encode_job(tmp_path / "clip.mp4", (64, 64), 8, FORMATS["h264-mp4"], quality=1)) as encoder:
         encoder.write(picture)
     for file in (str(tmp_path / "clip.mp4"), film(picture)):
         assert np.abs(read(looked(file), (64, 64)).astype(int) - picture).max() <= 3
@@ -97,7 +98,7 @@ def test_the_colour_of_two_pixels_lies_at_the_left_one():
         row = np.pad(row, (0, plane.line_size - plane.width)).astype(np.uint8)
         plane.update(np.tile(row, plane.height).tobytes())
     frame.pts = 0
-    got = Fitter((64, 48), "crop", untagged="bt709")(frame)[24, 8:-8, 0]
+    got = Reformatter((64, 48), "crop", untagged="bt709")(frame)[24, 8:-8, 0]
     assert np.abs(got - (1.164 * 110 + 1.793 * (66 + 2 * np.arange(64) - 128))[8:-8]).max() < 1
 
 
@@ -110,7 +111,7 @@ def test_the_range_of_ten_bits_is_what_the_tag_says(tag, black, white):
         for plane, value in zip(frame.planes, (level, 512, 512), strict=True):
             plane.update(np.full(plane.buffer_size // 2, value, "<u2").tobytes())
         frame.pts, frame.color_range = 0, tag
-        assert np.abs(Fitter((64, 48), "crop", deep=True)(frame).astype(int) - expected).max() <= 64
+        assert np.abs(Reformatter((64, 48), "crop", high_bit_depth=True)(frame).astype(int) - expected).max() <= 64
 
 
 @pytest.mark.parametrize("tag", [{"color_trc": 9}, {"color_trc": 16}, {"color_primaries": 9}, {"colorspace": 14}])
@@ -122,13 +123,13 @@ def test_tags_that_nothing_is_made_of_do_not_matter(tag):
         if not hasattr(frame, name):
             pytest.skip("PyAV before 17 cannot set it")
         setattr(frame, name, value)
-    assert np.abs(Fitter((64, 48), "crop")(frame).astype(int) - 90).max() <= 1
+    assert np.abs(Reformatter((64, 48), "crop")(frame).astype(int) - 90).max() <= 1
 
 
 def test_more_than_eight_bits_are_kept():
     """A ramp of 64 steps between two neighbours of 8 bits: in 10 bits three values lie between them."""
     frames = looked(film(flat(1), codec="libx264", pixels="yuv444p10le"))
-    assert frames.deep
+    assert frames.high_bit_depth
     ramp = np.linspace(100, 101, 64)[None, None, :, None] * np.ones((1, 48, 64, 3)) * 257
     file = BytesIO()
     with av.open(file, "w", format="matroska") as container:
@@ -185,4 +186,4 @@ def test_the_matrix_of_a_tag_is_obeyed(tag):
     for plane, level in zip(frame.planes, levels, strict=True):
         plane.update(bytes([round(level)]) * plane.buffer_size)
     frame.pts, frame.colorspace = 0, tag
-    assert np.abs(Fitter((64, 48), "crop")(frame).astype(int) - (200, 60, 30)).max() <= 2
+    assert np.abs(Reformatter((64, 48), "crop")(frame).astype(int) - (200, 60, 30)).max() <= 2

@@ -10,6 +10,7 @@ import pytest
 from support.clips import chart, clip_name, left_behind, running_children, send, written_formats
 from zoetrope.video import ffmpeg
 from zoetrope.video.encode.encoder import VideoEncoder
+from zoetrope.video.encode.job import encode_job
 from zoetrope.video.ffmpeg import VideoError, find_ffmpeg
 
 FORMATS = written_formats()
@@ -21,11 +22,11 @@ class StopNowError(Exception):
     pass
 
 
-def encoder_for(folder, name, **options):
+def encoder_for(folder, name, check=lambda: None, **options):
     row = FORMATS[name]
     work = folder / "work"
     work.mkdir(exist_ok=True)
-    return VideoEncoder(folder / clip_name(row), (64, 48), 8.0, row, work_dir=work, **options)
+    return VideoEncoder(encode_job(folder / clip_name(row), (64, 48), 8.0, row, work_dir=work, **options), check)
 
 
 def names_in(folder):
@@ -44,8 +45,8 @@ def fake_ffmpeg(folder, monkeypatch, body):
 def test_only_the_file_is_left(tmp_path, name):
     with encoder_for(tmp_path, name, metadata={"workflow": "{}"}) as encoder:
         send(encoder, chart(3))
-        assert not encoder.path.exists()
-    assert names_in(tmp_path) == [encoder.path.name, "work"]
+        assert not encoder.job.path.exists()
+    assert names_in(tmp_path) == [encoder.job.path.name, "work"]
     assert left_behind(tmp_path / "work") == []
     assert running_children() == []
 
@@ -64,11 +65,11 @@ def test_an_interrupt_leaves_nothing(tmp_path, name, stop):
 @every_format
 def test_an_older_file_survives_a_failed_one(tmp_path, name):
     encoder = encoder_for(tmp_path, name)
-    encoder.path.write_bytes(b"precious")
+    encoder.job.path.write_bytes(b"precious")
     with pytest.raises(StopNowError), encoder:
         send(encoder, chart(2))
         raise StopNowError
-    assert encoder.path.read_bytes() == b"precious"
+    assert encoder.job.path.read_bytes() == b"precious"
 
 
 @every_format
@@ -95,7 +96,7 @@ def test_a_missing_folder_is_said(tmp_path, name):
     path = tmp_path / "not there" / clip_name(row)
     stopped = r"clip could not be written" if row.is_folder else r"ffmpeg stopped with code \d+ while writing clip\."
     said = pytest.raises(VideoError, match=rf"{stopped}.*No such file")
-    with said, VideoEncoder(path, (64, 48), 8.0, row) as encoder:
+    with said, VideoEncoder(encode_job(path, (64, 48), 8.0, row)) as encoder:
         for _ in range(50):
             send(encoder, chart(20))
     assert running_children() == []
@@ -111,7 +112,9 @@ def test_wrong_frames_are_refused(tmp_path):
 
 def test_what_fails_while_ffmpeg_is_not_at_work_is_one_sentence_too(tmp_path):
     """No temporary folder before it, a folder in the file's place after it."""
-    encoder = VideoEncoder(tmp_path / "clip.mp4", (64, 48), 8.0, FORMATS["h264-mp4"], work_dir=tmp_path / "gone")
+    encoder = VideoEncoder(
+        encode_job(tmp_path / "clip.mp4", (64, 48), 8.0, FORMATS["h264-mp4"], work_dir=tmp_path / "gone")
+    )
     with pytest.raises(VideoError, match=r"clip\.mp4 could not be written \(No such file"):
         encoder.__enter__()
     assert left_behind(tmp_path) == []
@@ -212,12 +215,12 @@ def test_names_are_never_read_as_options_or_patterns(tmp_path, name, folder):
     (tmp_path / folder).mkdir()
     with encoder_for(tmp_path / folder, name, metadata={"workflow": "{}"}) as encoder:
         send(encoder, chart(2))
-    assert names_in(tmp_path / folder) == [encoder.path.name, "work"]
+    assert names_in(tmp_path / folder) == [encoder.job.path.name, "work"]
 
 
 def test_a_relative_path_works(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with VideoEncoder(Path("clip.mp4"), (64, 48), 8.0, FORMATS["h264-mp4"]) as encoder:
+    with VideoEncoder(encode_job(Path("clip.mp4"), (64, 48), 8.0, FORMATS["h264-mp4"])) as encoder:
         send(encoder, chart(2))
     assert left_behind(tmp_path) == ["clip.mp4"]
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.clips import chart, send
-from zoetrope.video.audio_track import fit_sound
+from zoetrope.video.audio_track import fit_audio
 from zoetrope.video.encode.encoder import VideoEncoder
 from zoetrope.video.encode.frame_arrays import frame_order, pad_to, to_pixels, to_uint8
+from zoetrope.video.encode.job import encode_job
 from zoetrope.video.file_names import clean_prefix, part_path, reserve
 from zoetrope.video.formats.table import FORMATS
 from zoetrope.video.frame_rate import exact_rate
@@ -163,7 +164,7 @@ def test_a_name_is_given_once(tmp_path):
 @pytest.mark.parametrize("have", [0.5, 1.0, 3.0])
 def test_sound_is_as_long_as_the_clip(have):
     waveform = torch.ones(1, 2, int(44100 * have))
-    sound = fit_sound(waveform, 44100, Fraction(17, 8))
+    sound = fit_audio(waveform, 44100, Fraction(17, 8))
     heard = min(int(44100 * have), round(44100 * 17 / 8))
     assert sound.samples.shape == (heard, 2)
     assert (sound.samples == 1).all()
@@ -171,10 +172,10 @@ def test_sound_is_as_long_as_the_clip(have):
 
 
 def test_no_sound_and_wrong_sound():
-    assert fit_sound(torch.zeros(1, 2, 0), 44100, Fraction(1)) is None
-    assert fit_sound(torch.zeros(1, 2, 10), 100, Fraction(1, 240)) is None  # less than a sample
+    assert fit_audio(torch.zeros(1, 2, 0), 44100, Fraction(1)) is None
+    assert fit_audio(torch.zeros(1, 2, 10), 100, Fraction(1, 240)) is None  # less than a sample
     with pytest.raises(ValueError, match=r"Audio of shape \(2, 100\) at 44100 Hz cannot be used"):
-        fit_sound(torch.zeros(2, 100), 44100, Fraction(1))
+        fit_audio(torch.zeros(2, 100), 44100, Fraction(1))
 
 
 @pytest.mark.parametrize(("channels", "stored"), [(1, 1), (2, 2), (3, 2), (6, 6)])
@@ -185,10 +186,10 @@ def test_sound_reaches_the_file(tmp_path, channels, stored, sample_rate):
     time = torch.arange(int(sample_rate * 3)) / sample_rate
     tone = (0.5 * torch.sin(2 * torch.pi * 440 * time)).expand(1, channels, -1)
     with VideoEncoder(
-        tmp_path / "clip.mp4", (64, 48), 8, FORMATS["h264-mp4"], sound=fit_sound(tone, sample_rate, seconds)
+        encode_job(tmp_path / "clip.mp4", (64, 48), 8, FORMATS["h264-mp4"], audio=fit_audio(tone, sample_rate, seconds))
     ) as encoder:
         encoder.write(chart(17))
-    with av.open(str(encoder.path)) as container:
+    with av.open(str(encoder.job.path)) as container:
         stream = container.streams.audio[0]
         assert stream.codec_context.name == "aac"
         assert stream.channels == stored
@@ -205,11 +206,11 @@ def test_sound_reaches_the_file(tmp_path, channels, stored, sample_rate):
 @pytest.mark.parametrize("name", ["h264-mp4", "vp9-webm", "prores-mov", "ffv1-mkv"])
 def test_silence_that_follows_is_in_the_file_and_never_in_memory(tmp_path, name):
     """Half a second of tone under four seconds of pictures."""
-    sound = fit_sound(torch.full((1, 2, 24000), 0.5), 48000, Fraction(4))
+    sound = fit_audio(torch.full((1, 2, 24000), 0.5), 48000, Fraction(4))
     assert sound.samples.nbytes == 24000 * 2 * 4
-    with VideoEncoder(tmp_path / "clip", (64, 48), 8, FORMATS[name], sound=sound) as encoder:
+    with VideoEncoder(encode_job(tmp_path / "clip", (64, 48), 8, FORMATS[name], audio=sound)) as encoder:
         send(encoder, chart(32))
-    with av.open(str(encoder.path)) as container:
+    with av.open(str(encoder.job.path)) as container:
         heard = np.concatenate([frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)])
         layout = container.streams.audio[0]
         seconds = sum(1 for _ in heard) / layout.channels / layout.rate
@@ -224,7 +225,7 @@ def left_files(folder):
 @pytest.mark.parametrize("name", ["gif", "webp"])
 def test_formats_without_sound_ignore_it(tmp_path, name):
     row = FORMATS[name]
-    sound = fit_sound(torch.zeros(1, 1, 100), 100, Fraction(1))
-    with VideoEncoder(tmp_path / "clip", (64, 48), 8, row, sound=sound) as encoder:
+    sound = fit_audio(torch.zeros(1, 1, 100), 100, Fraction(1))
+    with VideoEncoder(encode_job(tmp_path / "clip", (64, 48), 8, row, audio=sound)) as encoder:
         encoder.write(chart(8))
     assert left_files(tmp_path) == ["clip"]

@@ -9,7 +9,8 @@ import pytest
 
 from support.clips import chart, left_behind, running_children
 from zoetrope.video.encode.encoder import VideoEncoder
-from zoetrope.video.encode.writer_thread import WAITING, Pump
+from zoetrope.video.encode.job import encode_job
+from zoetrope.video.encode.writer_thread import WAITING, WriterThread
 from zoetrope.video.ffmpeg import VideoError
 from zoetrope.video.formats.table import FORMATS
 
@@ -54,7 +55,7 @@ class Gate:
 
     def full_pump(self, check):
         """A pump with one piece in the writer's hands and as many behind it as fit."""
-        pump = Pump(self, check)
+        pump = WriterThread(self, check)
         pump.put(piece(0))
         assert self.busy.wait(20)
         for number in range(WAITING):
@@ -69,7 +70,7 @@ def test_everything_is_written_in_order_before_finish_returns():
         time.sleep(0.001)
         written.append(data[0])
 
-    pump = Pump(slowly, never)
+    pump = WriterThread(slowly, never)
     for number in range(50):
         pump.put(piece(number))
     pump.finish()
@@ -89,7 +90,7 @@ def test_the_maker_waits_when_two_pieces_wait_and_can_be_interrupted_there():
 def test_an_interrupt_while_the_last_pieces_are_written():
     gate = Gate()
     interrupted = threading.Event()
-    pump = Pump(gate, lambda: stop() if interrupted.is_set() else None)
+    pump = WriterThread(gate, lambda: stop() if interrupted.is_set() else None)
     pump.put(piece(0))
     interrupted.set()
     with pytest.raises(StopNowError):
@@ -108,15 +109,15 @@ def test_abandon_drops_what_waits():
 
 
 def test_abandon_after_the_end_is_harmless():
-    pump = Pump(lambda _: None, never)
+    pump = WriterThread(lambda _: None, never)
     pump.put(piece(0))
     pump.finish()
     pump.abandon()
 
 
-@pytest.mark.parametrize("end", [Pump.finish, Pump.abandon])
+@pytest.mark.parametrize("end", [WriterThread.finish, WriterThread.abandon])
 def test_a_piece_after_the_end_is_refused_and_does_not_wait_for_ever(end):
-    pump = Pump(lambda _: None, never)
+    pump = WriterThread(lambda _: None, never)
     end(pump)
     with pytest.raises(RuntimeError, match="came after the end"):
         pump.put(piece(0))
@@ -129,7 +130,7 @@ def test_what_the_writer_raises_is_raised_where_frames_are_made(kind):
     def fail(_):
         raise error
 
-    pump = Pump(fail, never)
+    pump = WriterThread(fail, never)
     with pytest.raises(kind) as raised:
         for number in range(50):
             pump.put(piece(number))
@@ -146,7 +147,7 @@ def test_an_error_reaches_a_maker_that_waits():
         gate(data)
         raise ValueError("the disk is full")
 
-    pump = Pump(fail, gate.open.set)
+    pump = WriterThread(fail, gate.open.set)
     with pytest.raises(ValueError, match="the disk is full"):
         for number in range(WAITING + 3):
             pump.put(piece(number))
@@ -161,19 +162,19 @@ def test_an_error_in_the_last_piece_reaches_finish():
         gate(data)
         raise ValueError("the disk is full")
 
-    pump = Pump(fail, gate.open.set)
+    pump = WriterThread(fail, gate.open.set)
     pump.put(piece(0))
     with pytest.raises(ValueError, match="the disk is full"):
         pump.finish()
 
 
-def encoder_with(folder, monkeypatch, body, **options):
+def encoder_with(folder, monkeypatch, body, check=lambda: None):
     """An encoder whose ffmpeg is a few lines of Python."""
     program = folder / "fake_ffmpeg"
     program.write_text(f"#!{sys.executable}\nimport sys, time\n{body}\n")
     program.chmod(0o755)
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
-    return VideoEncoder(folder / "clip.mp4", (64, 48), 8.0, FORMATS["h264-mp4"], work_dir=folder, **options)
+    return VideoEncoder(encode_job(folder / "clip.mp4", (64, 48), 8.0, FORMATS["h264-mp4"], work_dir=folder), check)
 
 
 def test_an_interrupt_while_the_thread_is_stuck_in_a_write(tmp_path, monkeypatch):
@@ -208,7 +209,7 @@ def test_an_ffmpeg_that_dies_in_the_middle_of_a_write(tmp_path, monkeypatch, tak
 
 
 def test_a_frame_after_the_clip_is_refused(tmp_path):
-    encoder = VideoEncoder(tmp_path / "clip.mp4", (64, 48), 8.0, FORMATS["h264-mp4"], work_dir=tmp_path)
+    encoder = VideoEncoder(encode_job(tmp_path / "clip.mp4", (64, 48), 8.0, FORMATS["h264-mp4"], work_dir=tmp_path))
     with encoder:
         encoder.write(chart(2))
     with pytest.raises(RuntimeError, match="came after the end"):

@@ -7,8 +7,8 @@ import pytest
 
 from zoetrope.video.ffmpeg import VideoError, find_ffmpeg
 from zoetrope.video.formats import encoder_probe as probe
-from zoetrope.video.formats.available import Catalogue, catalogue
-from zoetrope.video.formats.encoder_probe import opened
+from zoetrope.video.formats.available import AvailableFormats, keep_writable
+from zoetrope.video.formats.encoder_probe import probe_encoders
 from zoetrope.video.formats.table import FORMATS
 
 NO_CUDA = "Cannot load libcuda.so.1"
@@ -28,7 +28,7 @@ def script(folder, body):
 
 
 def test_encoders_that_ffmpeg_has_open_and_others_say_why():
-    found = opened(["libx264", "png", "nosuch", "libx264"], find_ffmpeg())
+    found = probe_encoders(["libx264", "png", "nosuch", "libx264"], find_ffmpeg())
     assert list(found) == ["libx264", "png", "nosuch"]
     assert found["libx264"] == found["png"] == ""
     # ffmpeg 4 to 9 say: Unknown encoder 'nosuch'
@@ -36,7 +36,7 @@ def test_encoders_that_ffmpeg_has_open_and_others_say_why():
 
 
 def test_nothing_to_try_starts_nothing(tmp_path):
-    assert opened([], str(tmp_path / "missing")) == {}
+    assert probe_encoders([], str(tmp_path / "missing")) == {}
 
 
 @pytest.fixture
@@ -53,19 +53,19 @@ def runs(monkeypatch):
 
 
 def test_software_encoders_share_one_process_and_hardware_does_not(runs):
-    opened(["ffv1", "h264_nvenc", "png", "nosuch_nvenc"], find_ffmpeg())
+    probe_encoders(["ffv1", "h264_nvenc", "png", "nosuch_nvenc"], find_ffmpeg())
     assert sorted(runs) == [["ffv1", "png"], ["h264_nvenc"], ["nosuch_nvenc"]]
 
 
 def test_one_bad_encoder_does_not_hide_the_others(runs):
-    found = opened(["ffv1", "nosuch", "png"], find_ffmpeg())
+    found = probe_encoders(["ffv1", "nosuch", "png"], find_ffmpeg())
     assert [bool(reason) for reason in found.values()] == [False, True, False]
     assert sorted(runs) == [["ffv1"], ["ffv1", "nosuch", "png"], ["nosuch"], ["png"]]
 
 
 def test_a_missing_program_is_one_sentence(tmp_path):
     with pytest.raises(VideoError, match=r"^ffmpeg could not be started .*: run 'pip install imageio-ffmpeg'"):
-        opened(["png", "h264_nvenc"], str(tmp_path / "missing"))
+        probe_encoders(["png", "h264_nvenc"], str(tmp_path / "missing"))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in is a script with a #! line")
@@ -84,25 +84,25 @@ def test_a_missing_program_is_one_sentence(tmp_path):
 )
 def test_the_reason_is_short(tmp_path, monkeypatch, body, reason):
     monkeypatch.setattr(probe, "TIME_LIMIT", 0.3 if "sleep" in body else 20)
-    assert opened(["x"], script(tmp_path, body)) == {"x": reason}
+    assert probe_encoders(["x"], script(tmp_path, body)) == {"x": reason}
 
 
 def test_each_format_keeps_the_first_encoder_that_opens():
     assert encoder_of(all_open()) == "libsvtav1"
     assert encoder_of(all_open(libsvtav1="Unknown encoder")) == "libaom-av1"
-    rows = catalogue(FORMATS.values(), all_open()).rows
+    rows = keep_writable(FORMATS.values(), all_open()).rows
     assert list(rows) == list(FORMATS)
     assert rows["gif"] == FORMATS["gif"]
 
 
 def encoder_of(found):
-    (encoder,) = catalogue(FORMATS.values(), found).find("av1-mp4").encoders
+    (encoder,) = keep_writable(FORMATS.values(), found).find("av1-mp4").encoders
     return encoder.name
 
 
 def message(found, name):
     with pytest.raises(ValueError) as raised:
-        catalogue(FORMATS.values(), found).find(name)
+        keep_writable(FORMATS.values(), found).find(name)
     return str(raised.value)
 
 
@@ -138,4 +138,4 @@ def test_no_encoder_at_all_says_what_to_install():
 def test_an_unknown_name_lists_the_formats():
     assert message({"png": "", "gif": ""}, "mpeg") == "There is no video format 'mpeg': choose gif, png-frames."
     with pytest.raises(ValueError, match="none opens"):
-        Catalogue({}, {}).find("mpeg")
+        AvailableFormats({}, {}).find("mpeg")

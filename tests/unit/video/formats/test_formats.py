@@ -13,9 +13,10 @@ from PIL import Image
 
 from support.clips import boxes, chart, clip_name, decode, decode_with_pillow, send, written_formats
 from zoetrope.video.encode.encoder import VideoEncoder
+from zoetrope.video.encode.job import encode_job
 from zoetrope.video.encode.pixel_conversion import conversion
 from zoetrope.video.ffmpeg import find_ffmpeg
-from zoetrope.video.formats.video_format import Pixels
+from zoetrope.video.formats.video_format import PixelFormat
 
 FORMATS = written_formats()
 WRITTEN = list(FORMATS)
@@ -29,7 +30,7 @@ def encode(folder, name, frames, rate=8.0, **options):
     row = FORMATS[name]
     path = folder / clip_name(row)
     size = (frames.shape[2], frames.shape[1])
-    with VideoEncoder(path, size, rate, row, alpha=frames.shape[-1] == 4, **options) as encoder:
+    with VideoEncoder(encode_job(path, size, rate, row, alpha=frames.shape[-1] == 4, **options)) as encoder:
         send(encoder, frames)
     return path
 
@@ -86,7 +87,7 @@ def test_frames_in_pieces_make_the_same_file_as_at_once(tmp_path, name):
     whole, _ = decode(encode(tmp_path, name, chart(9)))
     (tmp_path / "pieces").mkdir()
     path = tmp_path / "pieces" / clip_name(row)
-    with VideoEncoder(path, (64, 48), 8.0, row) as encoder:
+    with VideoEncoder(encode_job(path, (64, 48), 8.0, row)) as encoder:
         for piece in np.split(chart(9), [1, 4, 8]):
             send(encoder, piece)
     assert encoder.frames == 9
@@ -161,7 +162,9 @@ def test_full_colour_is_exact_to_a_step(tmp_path, name, quality, alpha):
 
 def test_colour_is_moved_only_where_pixels_share_it():
     """Old scalers move the colour of 4:2:2 and 4:4:4 by half a line when they are told where it lies."""
-    told = {name: re.findall("out_._chr_pos", conversion(Pixels(name))) for name in ("yuv420p", "yuv422p", "yuv444p")}
+    told = {
+        name: re.findall("out_._chr_pos", conversion(PixelFormat(name))) for name in ("yuv420p", "yuv422p", "yuv444p")
+    }
     assert told == {"yuv420p": ["out_h_chr_pos", "out_v_chr_pos"], "yuv422p": ["out_h_chr_pos"], "yuv444p": []}
 
 
@@ -208,7 +211,7 @@ def test_odd_sizes_are_padded_only_where_they_must(tmp_path, name):
     pixels = FORMATS[name].pixels[0].name
     stored = {"420": (64, 48), "422": (64, 47)}.get(pixels[3:6] if pixels.startswith("yuv") else "", (63, 47))
     assert (decoded.shape[2], decoded.shape[1]) == stored
-    assert VideoEncoder(path, (63, 47), 8.0, FORMATS[name]).stored_size == stored
+    assert encode_job(path, (63, 47), 8.0, FORMATS[name]).stored_size == stored
     assert np.abs(decoded[:, :47, :63].astype(float) - frames).mean() <= 6.0
 
 
@@ -252,16 +255,16 @@ def test_quality_changes_the_size(tmp_path, name):
 def test_impossible_settings_are_refused_before_anything_starts(tmp_path, name):
     row = FORMATS[name]
     with pytest.raises(ValueError, match=rf"Quality {row.quality.high + 1} does not exist for {name}: give -1"):
-        VideoEncoder(tmp_path / "clip", (64, 64), 8.0, row, quality=row.quality.high + 1)
+        VideoEncoder(encode_job(tmp_path / "clip", (64, 64), 8.0, row, quality=row.quality.high + 1))
     if row.max_frame_rate:
         with pytest.raises(ValueError, match=f"{name} plays at most {row.max_frame_rate} frames a second and 100 were"):
-            VideoEncoder(tmp_path / "clip", (64, 64), 100.0, row)
+            VideoEncoder(encode_job(tmp_path / "clip", (64, 64), 100.0, row))
     if max(pixels.bits for pixels in row.pixels) == 8:
         with pytest.raises(ValueError, match=f"{name} has 8 bits a colour, not 10: set bit_depth to 8"):
-            VideoEncoder(tmp_path / "clip", (64, 64), 8.0, row, bits=10)
+            VideoEncoder(encode_job(tmp_path / "clip", (64, 64), 8.0, row, bits=10))
     if row.smallest > 1:
         with pytest.raises(ValueError, match=f"{name} takes frames from {row.smallest}x{row.smallest} pixels on and"):
-            VideoEncoder(tmp_path / "clip", (64, row.smallest - 1), 8.0, row)
+            VideoEncoder(encode_job(tmp_path / "clip", (64, row.smallest - 1), 8.0, row))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -277,10 +280,10 @@ def test_transparent_frames_of_webp_replace_each_other(tmp_path):
 @pytest.mark.parametrize("name", ["h264-mp4", "vp9-webm", "prores-mov", "ffv1-mkv"])
 @pytest.mark.parametrize("channels", [1, 2, 3, 6])
 def test_sound_is_as_long_as_the_clip_and_keeps_its_channels(tmp_path, name, channels):
-    from zoetrope.video.audio_track import Sound
+    from zoetrope.video.audio_track import AudioTrack
 
     tone = np.sin(np.arange(17 * 6000) / 20)[:, None].repeat(channels, axis=1).astype(np.float32) * 0.3
-    path = encode(tmp_path, name, chart(17), sound=Sound(tone, 48000))
+    path = encode(tmp_path, name, chart(17), audio=AudioTrack(tone, 48000))
     with av.open(str(path)) as container:
         frames = list(container.decode(audio=0))
     seconds = sum(frame.samples for frame in frames) / frames[0].sample_rate
@@ -321,7 +324,7 @@ def test_any_size_rate_and_length_comes_back(tmp_path_factory, name, size, rate,
     sent = with_alpha(frames) if alpha else frames
     path = encode(tmp_path_factory.mktemp("clip"), name, sent, rate=rate)
     found, times = decode(path)
-    room = FORMATS[name].pixels_for(8, alpha).room(*size)
+    room = FORMATS[name].pixels_for(8, alpha).padded_size(*size)
     assert found.shape == (length, room[1], room[0], 3)
     if times and length > 1 and name != "gif":  # whose times are hundredths
         assert abs(float(times[-1]) - (length - 1) / rate) <= 0.002 * length

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from support.clips import chart
 from zoetrope.video.encode.encoder import VideoEncoder
+from zoetrope.video.encode.job import encode_job
 from zoetrope.video.formats.table import FORMATS
 from zoetrope.video.formats.user_format_words import CONTAINERS, OPTIONS, PIXELS
 from zoetrope.video.formats.user_formats import read_format, read_formats
-from zoetrope.video.formats.video_format import Pixels, Quality
+from zoetrope.video.formats.video_format import PixelFormat, Quality
 
 GOOD = {
     "extension": "mp4",
@@ -46,7 +47,7 @@ def test_every_key_arrives(read):
     row = read(GOOD)
     (encoder,) = row.encoders
     assert (row.name, row.extension, row.mime, row.muxer, row.codec) == ("mine", "mp4", "video/mp4", "mp4", "libx264")
-    assert row.pixels == (Pixels("yuv444p", plays=False), Pixels("yuv444p10le", bits=10, plays=False))
+    assert row.pixels == (PixelFormat("yuv444p", plays=False), PixelFormat("yuv444p10le", bits=10, plays=False))
     assert row.quality == Quality(default=16, low=0, high=51, meaning="crf, 0 is lossless")
     words = ["-preset:v", "veryfast", "-g:v", "12", "-aq-strength:v", "0.8", "-qmin:v", "-1", "-crf:v", "20"]
     assert encoder.name == "libx264"
@@ -77,7 +78,7 @@ def test_transparency_is_a_kind_of_pixels(read):
 @pytest.mark.parametrize("bits, stored", [(8, "yuv444p"), (10, "yuv444p10le")])
 def test_a_444_file_keeps_odd_sizes_and_colours(tmp_path, read, bits, stored):
     row, frames = read(GOOD), chart(3, 15, 17)
-    with VideoEncoder(tmp_path / "clip.mp4", (17, 15), 8.0, row, quality=1, bits=bits) as encoder:
+    with VideoEncoder(encode_job(tmp_path / "clip.mp4", (17, 15), 8.0, row, quality=1, bits=bits)) as encoder:
         encoder.write(frames if bits == 8 else frames.astype(np.uint16) * 257)
     with av.open(str(tmp_path / "clip.mp4")) as container:
         stream = container.streams.video[0]
@@ -91,7 +92,7 @@ def test_each_container_is_written_with_all_its_names(tmp_path, read, container)
         encoder = "libvpx-vp9" if container == "webm" else "libx264"
         words = {"extension": extension, "container": container, "video_encoder": encoder, "pixel_format": "yuv420p"}
         row, path = read(words), tmp_path / f"clip.{extension}"
-        with VideoEncoder(path, (16, 16), 8.0, row, metadata={"workflow": "{}"}) as writer:
+        with VideoEncoder(encode_job(path, (16, 16), 8.0, row, metadata={"workflow": "{}"})) as writer:
             writer.write(chart(2, 16, 16))
         with av.open(str(path)) as file:
             assert len(list(file.decode(video=0))) == 2
@@ -261,5 +262,5 @@ def test_pixels_know_what_ffmpeg_knows():
         assert {component.bits for component in described.components[:3]} == {pixels.bits}, name
         assert (len(described.components) == 4) == pixels.alpha, name
         assert described.is_rgb == pixels.is_rgb, name
-        width, height = pixels.steps
+        width, height = pixels.subsampling
         assert (described.chroma_width(8), described.chroma_height(8)) == (8 // width, 8 // height), name

@@ -14,9 +14,7 @@ from PIL import Image
 
 from support.clips import exif_texts, webp_chunks
 from zoetrope.video.ffmpeg import VideoError, find_ffmpeg
-from zoetrope.video.metadata.embed import embed
-from zoetrope.video.metadata.gif_comment import comment_block
-from zoetrope.video.metadata.png_text import text_chunk
+from zoetrope.video.metadata.embed import embed, gif_comment, png_text_chunk
 
 SIZE = (32, 24)
 KINDS = {"png": "text", "apng": "text", "gif": "comment", "webp": "exif"}
@@ -182,13 +180,13 @@ def test_pillow_finds_the_workflow_of_a_png(made):
 
 
 def test_png_keys_fit_the_format():
-    (chunk,) = png_chunks(b"\x89PNG\r\n\x1a\n" + text_chunk("k" * 100 + "\0", "a\0b"))
+    (chunk,) = png_chunks(b"\x89PNG\r\n\x1a\n" + png_text_chunk("k" * 100 + "\0", "a\0b"))
     assert chunk == ("tEXt", b"k" * 79 + b"\0ab")
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=600))
 def test_any_text_fits_into_comment_blocks(text):
-    block = comment_block("key", text)
+    block = gif_comment("key", text)
     # An empty GIF: header, a 1x1 screen without colours, the comment, the trailer.
     assert gif_comments(b"GIF89a" + bytes([1, 0, 1, 0, 0, 0, 0]) + block + b";") == {"key": text}
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from support.clips import chart, decode, exif_texts, mp4_tags, webp_chunks
 from zoetrope.video.encode.encoder import VideoEncoder
+from zoetrope.video.encode.job import encode_job
 from zoetrope.video.ffmpeg import VideoError
 from zoetrope.video.formats.table import FORMATS
 from zoetrope.video.metadata.webp import add_exif
@@ -29,7 +30,7 @@ HOSTILE = {
 def encode(folder, name, metadata, frames=2, size=(16, 16)):
     row = FORMATS[name]
     path = folder / f"clip.{row.extension}"
-    with VideoEncoder(path, size, 8.0, row, metadata=metadata) as encoder:
+    with VideoEncoder(encode_job(path, size, 8.0, row, metadata=metadata)) as encoder:
         encoder.write(chart(frames, size[1], size[0]))
     return path
 

@@ -1,0 +1,27 @@
+"""Every name that this pack puts into a dict of the host. One name, one meaning.
+
+A key of a MODEL names what it belongs to: the attachment, the wrappers, the callbacks and the additional models of one
+thing share it. A key of transformer_options names the value that is found there.
+"""
+
+# MODEL: attachments, wrappers, callbacks, additional models
+MOTION = "zoetrope_motion"
+NOISE_SCHEDULE = "zoetrope_schedule"
+VIEW_WINDOWS = "zoetrope_views"
+BYPASS_LORA = "zoetrope_lora"
+MEMORY = "zoetrope_memory"
+CONTROL = "zoetrope_control"
+PROMPTS = "zoetrope_prompts"
+GUIDANCE = "zoetrope_guidance"
+CONTEXT_WINDOWS = "zoetrope_windows"
+CLIP_NOISE = "zoetrope_noise"
+FREE_INIT = "zoetrope_free_init"
+LIVE_PREVIEW = "zoetrope_preview"
+
+# transformer_options
+CLIP_LENGTH = "zoetrope_frames"  # frames of the clip that a run samples
+RUN_CACHE = "zoetrope_cache"  # what a run computes once; a UserDict, because the host copies every dict for each call
+WINDOWS_PER_CHUNK = "zoetrope_windows_per_chunk"  # how many windows are stacked in the frames of one conditioning
+
+# options of a conditioning
+SCHEDULE_FRAMES = "zoetrope_prompt_frames"  # frames that its prompt schedule was made for
