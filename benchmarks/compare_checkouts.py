@@ -5,7 +5,7 @@
     python scripts/in_host.py benchmarks/compare_checkouts.py ../before --only cost --rounds 9
 
 Results: two servers of one ComfyUI, one with each checkout, run every template of ``workflows/api`` at toy size. Latents
-must be equal to the bit, and so must every file that a run writes; so must what ``/history`` says. SDXL, whose smallest
+must be equal to the bit, and so must every file that a run writes; so must what ``/history`` and ``/object_info`` say. SDXL, whose smallest
 checkpoint is several GB, is sampled in one process with a toy UNet in place of the checkpoint.
 
 Cost: medians of rounds in which the two take turns, and the median of the rounds' own ratios, this over the other. Import
@@ -17,6 +17,7 @@ import argparse
 import asyncio
 import gc
 import importlib.util
+import json
 import os
 import statistics
 import subprocess
@@ -59,6 +60,7 @@ def servers(checkouts: list[Path]) -> Iterator[list[Any]]:
     from comfy_host import server
     from comfy_host.client import Client
 
+    from support import pack  # noqa: F401  # makes this checkout importable, for the toy models
     from support.e2e.server import toy_host, write_base
 
     with ExitStack() as stack:
@@ -120,12 +122,20 @@ def same_file(first: bytes, second: bytes, name: str) -> bool:
     return tensors[0].keys() == tensors[1].keys() and all(torch.equal(t, tensors[1][k]) for k, t in tensors[0].items())
 
 
+def _our_nodes(info: dict[str, Any]) -> dict[str, Any]:
+    """What the server tells about our nodes, less the module that they come from."""
+    return {name: {**node, "python_module": None} for name, node in info.items() if name.startswith("Zoetrope")}
+
+
 def compare_templates(checkouts: list[Path], names: list[str]) -> list[str]:
     """Print a line for each template; return what differs."""
     from comfy_host.progress import run_prompt
 
     wrong = []
     with servers(checkouts) as clients:
+        infos = [_our_nodes(client.json("/object_info")) for client in clients]
+        if json.dumps(infos[0]) != json.dumps(infos[1]):  # as text: the order of inputs counts
+            wrong = ["/object_info: " + ", ".join(k for k in infos[0] | infos[1] if infos[0].get(k) != infos[1].get(k))]
         for name in names:
             prompt = prompt_with_latents(name)
             outputs = [run_prompt(client, prompt, StringIO())["outputs"] for client in clients]
