@@ -24,11 +24,11 @@ from .motion.view_windows import settings_within, views_of
 from .prompts.cfg_per_frame import guidances_of
 from .sampling.context_windows import WindowHandler
 
-ROWS = 100  # more steps than these would make rows that nobody can read
+MOST_ROWS = 100  # more steps than these would make rows that nobody can read
 
 
 @dataclass(frozen=True)
-class Step:
+class PlannedStep:
     """One sampling step.
 
     Attributes:
@@ -70,7 +70,7 @@ def schedule_image(model: ModelPatcher, frames: int, steps: int, values: object)
 
 def chart_of(model: ModelPatcher, frames: int, steps: int, values: FrameValues | None) -> Chart:
     """Everything that `schedule_image` draws; see there."""
-    every = math.ceil(steps / ROWS)
+    every = math.ceil(steps / MOST_ROWS)
     plan = list(planned_steps(model, frames, steps, every))
     lines = [*_plans(plan), _cost(plan, frames)]
     if (views := views_of(model)) is not None:
@@ -83,7 +83,7 @@ def chart_of(model: ModelPatcher, frames: int, steps: int, values: FrameValues |
     )
 
 
-def planned_steps(model: ModelPatcher, frames: int, steps: int, every: int = 1) -> Iterator[Step]:
+def planned_steps(model: ModelPatcher, frames: int, steps: int, every: int = 1) -> Iterator[PlannedStep]:
     """What the MODEL's context handler, ours or core's, will do at each step.
 
     Args:
@@ -104,18 +104,18 @@ def planned_steps(model: ModelPatcher, frames: int, steps: int, every: int = 1) 
             yield _whole(frames, number, "" if handler is None else f" ({type(handler).__name__} of another pack)")
 
 
-def _whole(frames: int, number: int, why: str = "") -> Step:
-    return Step(number, f"all frames at once{why}", [list(range(frames))], [[1.0] * frames])
+def _whole(frames: int, number: int, why: str = "") -> PlannedStep:
+    return PlannedStep(number, f"all frames at once{why}", [list(range(frames))], [[1.0] * frames])
 
 
-def _our_step(settings: WindowSettings | None, frames: int, number: int) -> Step:
+def _our_step(settings: WindowSettings | None, frames: int, number: int) -> PlannedStep:
     if settings is None or not settings.acts_on(frames):
         return _whole(frames, number)
     windows = windows_for_step(settings, frames, number)
-    return Step(number, _in_words(settings), windows, blend_shares(settings, windows, frames))
+    return PlannedStep(number, _in_words(settings), windows, blend_shares(settings, windows, frames))
 
 
-def _cores_step(handler: IndexListContextHandler, frames: int, number: int) -> Step:
+def _cores_step(handler: IndexListContextHandler, frames: int, number: int) -> PlannedStep:
     """A step under core's Context Windows node, from its own functions on a copy of the handler.
 
     Source:
@@ -144,10 +144,10 @@ def _cores_step(handler: IndexListContextHandler, frames: int, number: int) -> S
     fixed = getattr(handler, "causal_window_fix", False)
     anchors = sum(window[0] > 0 for window in windows) if fixed else 0
     words = _in_words(settings) + (", each with the frame before it (causal_window_fix)" if fixed else "")
-    return Step(number, words, windows, blend_shares(weighed, windows, frames), anchors)
+    return PlannedStep(number, words, windows, blend_shares(weighed, windows, frames), anchors)
 
 
-def _row(model: ModelPatcher, step: Step, frames: int) -> Row:
+def _row(model: ModelPatcher, step: PlannedStep, frames: int) -> Row:
     settings = views_of(model)
 
     def within(window: list[int]) -> list[list[int]]:
@@ -196,7 +196,7 @@ def _in_words(settings: WindowSettings, what: str = "windows") -> str:
     return f"{what} of {settings.length}{overlap}{stride}, {settings.schedule}, {settings.fuse}{loop}"
 
 
-def _plans(plan: Sequence[Step]) -> list[str]:
+def _plans(plan: Sequence[PlannedStep]) -> list[str]:
     """A line for each way of cutting, with its first step if there are several."""
     groups = [(words, list(steps)) for words, steps in groupby(plan, key=lambda step: step.plan)]
     if len(groups) == 1:
@@ -204,7 +204,7 @@ def _plans(plan: Sequence[Step]) -> list[str]:
     return [f"from step {steps[0].number}: {words}" for words, steps in groups]
 
 
-def _cost(plan: Sequence[Step], frames: int) -> str:
+def _cost(plan: Sequence[PlannedStep], frames: int) -> str:
     passes = sum(step.frames for step in plan) / len(plan) / frames
     return f"{passes:.2f} passes of each frame through the UNet in a step, on average"
 

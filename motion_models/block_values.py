@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from .numbers import finite
 from .spec import MotionSpec, Site, UNetPart
 
-EXAMPLE = "down: 1, mid: 0.5, up.2.0: 0"
-PARTS: dict[str, UNetPart] = {"down": "input", "mid": "middle", "up": "output"}
-ENTRY = re.compile(
+BLOCK_VALUES_EXAMPLE = "down: 1, mid: 0.5, up.2.0: 0"
+PARTS_BY_NAME: dict[str, UNetPart] = {"down": "input", "mid": "middle", "up": "output"}
+BLOCK_ENTRY = re.compile(
     r"(?P<part>down|mid|up)(?:\.(?P<level>\d+))?(?:\.(?P<block>\d+))?\s*[:=]\s*(?P<effect>[^\s]+)"
     r"(?:\s+scale\s+(?P<scale>[^\s]+))?"
 )
@@ -82,10 +82,12 @@ def parse_block_values(text: str) -> BlockValues:
     """
     entries = []
     for piece in filter(None, (piece.strip() for piece in re.split(r"[,\n;]", text))):
-        match = ENTRY.fullmatch(piece)
+        match = BLOCK_ENTRY.fullmatch(piece)
         numbers = [] if match is None else [finite(match["effect"]), finite(match["scale"] or "1")]
         if match is None or None in numbers:
-            raise ValueError(f"per_block cannot read '{piece}'; write for example '{EXAMPLE}' or 'up: 0.8 scale 1.2'.")
+            raise ValueError(
+                f"per_block cannot read '{piece}'; write for example '{BLOCK_VALUES_EXAMPLE}' or 'up: 0.8 scale 1.2'."
+            )
         name = ".".join(part for part in (match["part"], match["level"], match["block"]) if part is not None)
         entries.append(BlockValue(name, *[number for number in numbers if number is not None]))
     return BlockValues(tuple(entries))

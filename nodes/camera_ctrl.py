@@ -18,13 +18,13 @@ from ..motion_models.camera_poses import (
     parse_poses,
     with_camera,
 )
-from .categories import CAMERA
+from .categories import CAMERA_MENU
 from .motion import apply_with, motion_inputs
 from .types import CAMERA_POSES, MOTION_MODEL
 from .widgets import value_input
 
 NO_FILE = "none"
-STILL = "static"
+STATIC = "static"
 MEANING = (
     "pan moves the camera sideways, up or down, zoom moves it forward or back, tilt turns it, roll turns the picture."
 )
@@ -36,7 +36,7 @@ class CameraPoses(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeCameraPoses",
             display_name="Camera Poses",
-            category=CAMERA,
+            category=CAMERA_MENU,
             description="The way of a camera, one pose a frame: one of 13 motions, two of them at once, or a "
             "RealEstate10K pose text. Chain nodes to let one motion follow another.",
             search_aliases=[
@@ -65,9 +65,9 @@ class CameraPoses(io.ComfyNode):
                 io.Combo.Input(
                     "and_motion",
                     options=list(MOTIONS),
-                    default=STILL,
+                    default=STATIC,
                     optional=True,
-                    tooltip=f"A second motion at the same time; both are added up. {STILL} adds none.",
+                    tooltip=f"A second motion at the same time; both are added up. {STATIC} adds none.",
                 ),
                 _speed("and_speed", "Speed of and_motion.", optional=True),
                 CAMERA_POSES.Input(
@@ -75,7 +75,7 @@ class CameraPoses(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "pose_file",
-                    options=[NO_FILE, *pose_files.names()],
+                    options=[NO_FILE, *pose_files.pose_file_names()],
                     default=NO_FILE,
                     optional=True,
                     tooltip="A RealEstate10K pose text in ComfyUI's input folder. It takes the place of the motions.",
@@ -99,7 +99,7 @@ class CameraPoses(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, pose_file: str | None = None) -> bool | str:
-        return pose_file in (None, NO_FILE) or pose_files.missing(pose_file) or True
+        return pose_file in (None, NO_FILE) or pose_files.missing_pose_file(pose_file) or True
 
     @classmethod
     def fingerprint_inputs(cls, pose_file: str | None = None, **_inputs) -> float | None:
@@ -111,7 +111,7 @@ class CameraPoses(io.ComfyNode):
         motion: str,
         speed: float,
         frames: int,
-        and_motion: str = STILL,
+        and_motion: str = STATIC,
         and_speed: float = 1.0,
         previous: Poses = (),
         pose_file: str = NO_FILE,
@@ -140,7 +140,7 @@ def _written(pose_file: str, pose_text: str) -> Poses:
             f"pose_text is connected and pose_file is '{pose_file}'; set pose_file to {NO_FILE} or disconnect the text."
         )
     if pose_file != NO_FILE:
-        return pose_files.read(pose_file)
+        return pose_files.read_pose_file(pose_file)
     return parse_poses(pose_text) if pose_text.strip() else ()
 
 
@@ -174,7 +174,7 @@ class ApplyCameraCtrl(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeApplyCameraCtrl",
             display_name="Apply CameraCtrl",
-            category=CAMERA,
+            category=CAMERA_MENU,
             description="Applies a motion model whose clip is seen by a moving camera (CameraCtrl). Made for the "
             "motion module v3. Within Context Windows each window gets the poses of its own frames.",
             search_aliases=[
@@ -189,7 +189,7 @@ class ApplyCameraCtrl(io.ComfyNode):
                 MOTION_MODEL.Input("motion_model", tooltip="From Load Motion Model; CameraCtrl was trained with v3."),
                 io.Combo.Input(
                     "camera_ctrl",
-                    options=model_files.names(model_files.MOTION_MODELS),
+                    options=model_files.file_names(model_files.MOTION_MODELS),
                     tooltip="CameraCtrl.ckpt or CameraCtrl_pruned.safetensors in models/animatediff_models.",
                 ),
                 CAMERA_POSES.Input("poses", tooltip="From Camera Poses."),
@@ -207,7 +207,7 @@ class ApplyCameraCtrl(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, camera_ctrl: str | None) -> bool | str:
-        return camera_ctrl is None or model_files.missing(model_files.MOTION_MODELS, camera_ctrl) or True
+        return camera_ctrl is None or model_files.missing_file(model_files.MOTION_MODELS, camera_ctrl) or True
 
     @classmethod
     def execute(cls, model, motion_model, camera_ctrl: str, poses: Poses, strength, **inputs) -> io.NodeOutput:

@@ -3,8 +3,8 @@
 from comfy_api.latest import io
 
 from ..temporal import clips
-from ..temporal.frame_selection import EXAMPLE, parse_selection
-from .categories import WINDOWS
+from ..temporal.frame_selection import FRAME_SELECTION_EXAMPLE, parse_selection
+from .categories import WINDOWS_MENU
 from .widgets import problem
 
 
@@ -20,7 +20,7 @@ class SelectFrames(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeSelectFrames",
             display_name="Select Frames",
-            category=WINDOWS,
+            category=WINDOWS_MENU,
             description="Takes frames out of a clip, in any order and as often as you like: a part of it, every second "
             "frame, the clip backwards.",
             search_aliases=[
@@ -41,7 +41,7 @@ class SelectFrames(io.ComfyNode):
                 io.String.Input(
                     "select",
                     default=":",
-                    tooltip=f"Frame numbers and Python slices, separated by commas, for example '{EXAMPLE}'. Frames "
+                    tooltip=f"Frame numbers and Python slices, separated by commas, for example '{FRAME_SELECTION_EXAMPLE}'. Frames "
                     "count from 0, negative numbers from the end; ':' is all of them, '::-1' the clip backwards.",
                 ),
             ],
@@ -68,7 +68,7 @@ class MergeFrames(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeMergeFrames",
             display_name="Merge Frames",
-            category=WINDOWS,
+            category=WINDOWS_MENU,
             description="Puts one clip behind another, with a crossfade between them if you like.",
             search_aliases=[
                 "concatenate video",

@@ -7,7 +7,7 @@ from ..host.video.output_files import filled_prefix
 from ..host.video.save_settings import BIT_DEPTHS, VideoSettings, check_widgets
 from ..host.video.save_video import embedded_workflow, save_video
 from ..video.formats.table import FORMATS
-from .categories import VIDEO
+from .categories import VIDEO_MENU
 from .video_widgets import audio_input, format_inputs, quality_input, rate_input, saving_inputs
 from .widgets import problem
 
@@ -21,7 +21,7 @@ class CombineVideo(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeCombineVideo",
             display_name="Combine Video",
-            category=VIDEO,
+            category=VIDEO_MENU,
             description=(
                 "Write frames to one video file and play it in the node. Connect images, or samples with a vae: "
                 "latents are decoded a few frames at a time, so long clips need no more memory than short ones."

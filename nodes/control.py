@@ -4,14 +4,14 @@ from comfy_api.latest import io
 
 from ..host.call.sampling_range import sampling_range
 from ..host.control.apply import apply_per_frame, factor_over_frames, per_frame
-from ..host.control.layer_weights import EXAMPLE as LAYERS_EXAMPLE
+from ..host.control.layer_weights import LAYER_WEIGHTS_EXAMPLE as LAYERS_EXAMPLE
 from ..host.control.layer_weights import parse_layer_weights
 from ..host.control.masks import effect_mask
 from ..host.control.spec import ControlSpec
 from ..temporal.hint_policies import HINT_POLICIES
 from ..temporal.values.frame_values import FrameValues, Product, values_of
 from ..temporal.values.schedule import parse_value_schedule
-from .categories import CONTROL
+from .categories import CONTROL_MENU
 from .widgets import frame_values_input, keyframes_input, mask_input, percent_inputs, value_schedule_input
 
 
@@ -51,7 +51,7 @@ class ControlNetPerFrame(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeControlNetPerFrame",
             display_name="ControlNet Per Frame",
-            category=CONTROL,
+            category=CONTROL_MENU,
             description="Makes a ControlNet follow the frames, for any Apply ControlNet node: one hint image per frame "
             "in any windows, and a strength that changes over frames, sampling steps, picture and layers. Frames of "
             "strength 0 are not computed.",
@@ -188,7 +188,7 @@ class ApplyControlNetPerFrame(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeApplyControlNetPerFrame",
             display_name="Apply ControlNet Per Frame",
-            category=CONTROL,
+            category=CONTROL_MENU,
             description="Applies a ControlNet with one hint image and one strength for each frame of a clip, in windows "
             "as without them. With fewer images than frames the last image is held; a single image is for all frames.",
             search_aliases=[

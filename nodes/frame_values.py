@@ -11,11 +11,11 @@ from ..host.call.strength import as_mask
 from ..temporal.values.audio import BANDS, AudioValues, frame_loudness
 from ..temporal.values.frame_values import CurveValues, between, listed_values
 from ..temporal.values.schedule import parse_value_schedule
-from .categories import WINDOWS
+from .categories import WINDOWS_MENU
 from .types import FRAME_VALUES
 from .widgets import problem, value_schedule_input
 
-MOST = 100000  # frames of a list of floats
+MOST_FLOATS = 100000  # frames of a list of floats
 
 
 def between_inputs(of_low: str, of_high: str) -> list[io.Input]:
@@ -46,7 +46,7 @@ class FrameValuesFromSchedule(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeFrameValues",
             display_name="Frame Values",
-            category=WINDOWS,
+            category=WINDOWS_MENU,
             description="One number per frame from a schedule, for scale, effect, MotionLoRA and everything else that "
             "takes values over time. The clip's length is taken when it is sampled.",
             search_aliases=["value schedule", "ADE_ValueScheduling", "multival", "keyframes", "float list"],
@@ -56,7 +56,7 @@ class FrameValuesFromSchedule(io.ComfyNode):
                     "frames",
                     default=0,
                     min=0,
-                    max=MOST,
+                    max=MOST_FLOATS,
                     optional=True,
                     tooltip="Length that negative frames and positions refer to, and of the list of floats. "
                     "0: the clip's length; the list then ends at the last key with a frame number.",
@@ -73,7 +73,7 @@ class FrameValuesFromSchedule(io.ComfyNode):
     @classmethod
     def execute(cls, schedule: str, frames: int = 0) -> io.NodeOutput:
         values = parse_value_schedule(schedule)
-        floats = values.at(frames or min(values.numbered_frames, MOST))
+        floats = values.at(frames or min(values.numbered_frames, MOST_FLOATS))
         return io.NodeOutput(listed_values(floats) if frames else values, floats)
 
 
@@ -83,7 +83,7 @@ class FrameValuesFromCurve(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeFrameValuesFromCurve",
             display_name="Frame Values From Curve",
-            category=WINDOWS,
+            category=WINDOWS_MENU,
             description="One number per frame along a curve that you draw. It is stretched over the clip, whatever its "
             "length.",
             search_aliases=["value schedule", "curve editor", "easing", "SplineEditor", "animation curve"],
@@ -128,7 +128,7 @@ class FrameValuesFromList(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeFrameValuesFromList",
             display_name="Frame Values From List",
-            category=WINDOWS,
+            category=WINDOWS_MENU,
             description="One number per frame from a list of floats of another node. The last one holds for the rest of "
             "a longer clip.",
             search_aliases=["float list", "FLOATS", "ADE_FloatToFloats", "ADE_MultivalDynamicFloats", "weights"],
@@ -154,7 +154,7 @@ class FrameValuesFromMask(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeFrameValuesFromMask",
             display_name="Frame Values From Mask",
-            category=WINDOWS,
+            category=WINDOWS_MENU,
             description="One number per frame: how much of the picture a mask covers. The last one holds for the rest "
             "of a longer clip.",
             search_aliases=["mask to values", "ADE_MultivalScaledMask", "mask coverage"],
@@ -178,7 +178,7 @@ class FrameValuesFromAudio(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeFrameValuesFromAudio",
             display_name="Frame Values From Audio",
-            category=WINDOWS,
+            category=WINDOWS_MENU,
             description="One number per frame that follows a sound: high at the clip's loudest frames, low at its "
             "quietest and where the sound has ended.",
             search_aliases=["audio reactive", "audio to values", "amplitude", "beat", "music"],

@@ -4,7 +4,7 @@ from comfy_api.latest import io
 
 from ..host.call.sampling_range import sampling_range
 from ..host.prompts.cfg_per_frame import apply_guidance, guidance_of
-from .categories import MOTION
+from .categories import MOTION_MENU
 from .widgets import keyframes_input, mask_input, percent_inputs, value_input
 
 
@@ -14,7 +14,7 @@ class GuidancePerFrame(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeGuidancePerFrame",
             display_name="Guidance Per Frame",
-            category=MOTION,
+            category=MOTION_MENU,
             description="Takes the place of the sampler's cfg: one number, one per frame, or one per pixel, in a part "
             "of the sampling steps or in all of them. Several in a row share the steps between them.",
             search_aliases=[

@@ -6,7 +6,7 @@ from ..host.call.strength import strength_of
 from ..host.conditioners.animatelcm_i2v import image_reference_conditioner
 from ..host.conditioners.pia import pia_conditioner
 from ..motion_models.pia_affinity import PRESETS
-from .categories import IMAGE_TO_VIDEO
+from .categories import IMAGE_TO_VIDEO_MENU
 from .motion import apply_with, motion_inputs
 from .types import FRAME_VALUES, MOTION_MODEL
 
@@ -37,7 +37,7 @@ class ApplyPIA(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeApplyPIA",
             display_name="Apply PIA",
-            category=IMAGE_TO_VIDEO,
+            category=IMAGE_TO_VIDEO_MENU,
             description="Applies PIA (Personalized Image Animator): a clip that moves away from a picture by a text "
             "prompt. Within Context Windows each frame keeps its own affinity.",
             search_aliases=[
@@ -92,7 +92,7 @@ class ApplyAnimateLCMI2V(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeApplyAnimateLCMI2V",
             display_name="Apply AnimateLCM-I2V",
-            category=IMAGE_TO_VIDEO,
+            category=IMAGE_TO_VIDEO_MENU,
             description="Applies AnimateLCM-I2V: animates a picture in a few steps of the lcm sampler. Use it with "
             "the LoRA AnimateLCM_sd15_i2v_lora.safetensors, 2 to 4 steps and cfg 1.",
             search_aliases=[

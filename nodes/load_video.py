@@ -7,15 +7,15 @@ from ..host.video.load_folder import FolderSettings, folder_files, load_frames
 from ..host.video.load_video import LoadSettings, blocked, load_video
 from ..video.decode.image_files import MISMATCHES
 from ..video.decode.reformat import COLORS
-from .categories import VIDEO
+from .categories import VIDEO_MENU
 from .video_widgets import fit_input
 from .widgets import number
 
-MOST = 1_000_000
+MOST_FRAMES = 1_000_000
 LARGEST = 16384
 
 
-def _number(name: str, default: int, low: int, tooltip: str, high: int = MOST) -> io.Input:
+def _number(name: str, default: int, low: int, tooltip: str, high: int = MOST_FRAMES) -> io.Input:
     """An optional INT."""
     return number(name, default, low, high, tooltip, optional=True)
 
@@ -26,7 +26,7 @@ class LoadVideo(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeLoadVideo",
             display_name="Load Video (Frames)",
-            category=VIDEO,
+            category=VIDEO_MENU,
             description="Reads frames and sound of a video, GIF, APNG or animated WebP: exact frames, right colours, and "
             "the sound of the same time. With a vae the frames become latents a few at a time, so long videos fit.",
             search_aliases=[
@@ -129,7 +129,7 @@ class LoadVideo(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, video: str) -> bool | str:
-        return input_files.problem(video)
+        return input_files.input_problem(video)
 
     @classmethod
     def fingerprint_inputs(cls, video: str, **others) -> str:
@@ -179,7 +179,7 @@ class LoadFrames(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeLoadFrames",
             display_name="Load Frames (Folder)",
-            category=VIDEO,
+            category=VIDEO_MENU,
             description="Reads the images of a folder in the input folder as frames, in natural order: frame2 comes before "
             "frame10.",
             search_aliases=["VHS_LoadImages", "VHS_LoadImagesPath", "load images", "image sequence", "png sequence"],
@@ -212,7 +212,7 @@ class LoadFrames(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, folder: str) -> bool | str:
-        return input_files.problem(folder, folder=True)
+        return input_files.input_problem(folder, folder=True)
 
     @classmethod
     def fingerprint_inputs(cls, folder: str, **others) -> str:

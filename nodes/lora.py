@@ -7,7 +7,7 @@ from ..host.call.strength import Strength, as_mask, strength_of
 from ..host.loading import model_files
 from ..host.lora import domain_adapter, unet_lora
 from ..host.lora.motion_lora import Stack, load_motion_lora
-from .categories import MOTION
+from .categories import MOTION_MENU
 from .types import MOTION_LORA
 from .widgets import frame_values_input, keyframes_input, mask_input, percent_inputs
 
@@ -24,14 +24,14 @@ class AddMotionLora(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeMotionLora",
             display_name="MotionLoRA",
-            category=MOTION,
+            category=MOTION_MENU,
             description="Adds a MotionLoRA (zoom, pan, tilt, roll, or one you trained) to a stack. "
             "A negative strength reverses the motion.",
             search_aliases=["animatediff lora", "ADE_AnimateDiffLoRALoader", "camera motion", "v2_lora_ZoomIn"],
             inputs=[
                 io.Combo.Input(
                     "motion_lora",
-                    options=model_files.names(model_files.MOTION_LORAS),
+                    options=model_files.file_names(model_files.MOTION_LORAS),
                     tooltip="File in models/animatediff_motion_lora. The published camera moves belong to v2 modules.",
                 ),
                 io.Float.Input(
@@ -55,7 +55,7 @@ class AddMotionLora(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, motion_lora: str | None) -> bool | str:
-        return motion_lora is None or model_files.missing(model_files.MOTION_LORAS, motion_lora) or True
+        return motion_lora is None or model_files.missing_file(model_files.MOTION_LORAS, motion_lora) or True
 
     @classmethod
     def execute(
@@ -82,7 +82,7 @@ class DomainAdapter(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeDomainAdapter",
             display_name="Domain Adapter",
-            category=MOTION,
+            category=MOTION_MENU,
             description="Applies the domain adapter of AnimateDiff v3 (v3_sd15_adapter) to a checkpoint. It brings the "
             "image layers to the look of the training videos: 0 for the best pictures, 1 with SparseCtrl and CameraCtrl.",
             search_aliases=["v3_sd15_adapter", "animatediff v3 adapter", "domain lora"],
@@ -90,7 +90,7 @@ class DomainAdapter(io.ComfyNode):
                 io.Model.Input("model", tooltip="MODEL of an SD1.5 checkpoint, before or after the motion model."),
                 io.Combo.Input(
                     "adapter",
-                    options=domain_adapter.names(),
+                    options=domain_adapter.adapter_names(),
                     tooltip="File in models/loras or models/animatediff_models.",
                 ),
                 io.Float.Input(
@@ -104,7 +104,7 @@ class DomainAdapter(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, adapter: str | None) -> bool | str:
-        return adapter is None or domain_adapter.missing(adapter) or True
+        return adapter is None or domain_adapter.missing_adapter(adapter) or True
 
     @classmethod
     def execute(
@@ -126,14 +126,16 @@ class LoraPerFrame(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeLoraPerFrame",
             display_name="LoRA Per Frame",
-            category=MOTION,
+            category=MOTION_MENU,
             description="Applies an ordinary LoRA of the checkpoint with a strength that may change from frame to frame "
             "and over the sampling steps, so that a clip can move from one style or character to another. Its text "
             "encoder part is not applied.",
             search_aliases=["lora schedule", "lora keyframes", "lora hook", "style transition", "LoraLoaderModelOnly"],
             inputs=[
                 io.Model.Input("model", tooltip="MODEL of the checkpoint, before or after the motion model."),
-                io.Combo.Input("lora", options=model_files.names(unet_lora.FOLDER), tooltip="File in models/loras."),
+                io.Combo.Input(
+                    "lora", options=model_files.file_names(unet_lora.LORA_FOLDER), tooltip="File in models/loras."
+                ),
                 io.Float.Input(
                     "strength",
                     default=1.0,
@@ -151,7 +153,7 @@ class LoraPerFrame(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, lora: str | None) -> bool | str:
-        return lora is None or model_files.missing(unet_lora.FOLDER, lora) or True
+        return lora is None or model_files.missing_file(unet_lora.LORA_FOLDER, lora) or True
 
     @classmethod
     def execute(

@@ -13,13 +13,15 @@ from ..host.motion.apply import apply_motion_model
 from ..host.motion.conditioner import Conditioner
 from ..host.motion.settings import MotionSettings
 from ..motion_models.adjustment import Adjustment
-from ..motion_models.block_values import EXAMPLE, parse_block_values
-from .categories import MOTION
+from ..motion_models.block_values import BLOCK_VALUES_EXAMPLE, parse_block_values
+from .categories import MOTION_MENU
 from .types import MOTION_LORA, MOTION_MODEL
 from .widgets import keyframes_input, mask_input, percent_inputs, value_input
 
 PER_BLOCK = (
-    "Factors of the effect by block, for example '" + EXAMPLE + "'; 'up: 0.8 scale 1.2' changes the scale as well. "
+    "Factors of the effect by block, for example '"
+    + BLOCK_VALUES_EXAMPLE
+    + "'; 'up: 0.8 scale 1.2' changes the scale as well. "
     "Blocks that are not named keep 1."
 )
 
@@ -110,7 +112,7 @@ class LoadMotionModel(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeLoadMotionModel",
             display_name="Load Motion Model",
-            category=MOTION,
+            category=MOTION_MENU,
             description="Reads a motion module of any published kind: AnimateDiff v1, v2, v3 and SDXL, HotshotXL, AnimateLCM, "
             "Lightning, LongAnimateDiff, PIA.",
             search_aliases=[
@@ -125,7 +127,7 @@ class LoadMotionModel(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "motion_model",
-                    options=model_files.names(model_files.MOTION_MODELS),
+                    options=model_files.file_names(model_files.MOTION_MODELS),
                     tooltip="File in models/animatediff_models. What it is and how many frames it takes "
                     "is read from its weights.",
                 ),
@@ -137,7 +139,7 @@ class LoadMotionModel(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, motion_model: str | None) -> bool | str:
-        return motion_model is None or model_files.missing(model_files.MOTION_MODELS, motion_model) or True
+        return motion_model is None or model_files.missing_file(model_files.MOTION_MODELS, motion_model) or True
 
     @classmethod
     def execute(cls, motion_model: str) -> io.NodeOutput:
@@ -150,7 +152,7 @@ class ApplyMotionModel(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeApplyMotionModel",
             display_name="Apply Motion Model",
-            category=MOTION,
+            category=MOTION_MENU,
             description="Makes a checkpoint sample a clip: the latent's batch becomes time. "
             "Apply again to stack a second motion model; the first applied runs first.",
             search_aliases=["animatediff", "ADE_UseEvolvedSampling", "ADE_ApplyAnimateDiffModelSimple", "animate"],
@@ -174,7 +176,7 @@ class MotionModelInfo(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeMotionModelInfo",
             display_name="Motion Model Info",
-            category=MOTION,
+            category=MOTION_MENU,
             description="Says what a motion model is and what it was made for: family, frames, size, noise schedule, "
             "sampler, steps and guidance.",
             search_aliases=["inspect motion model", "motion model settings"],
@@ -198,7 +200,7 @@ class AdjustMotionModel(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeAdjustMotionModel",
             display_name="Adjust Motion Model",
-            category=MOTION,
+            category=MOTION_MENU,
             description="Changes the positional encoding of a motion model (to slow motion down or to reach more frames "
             "at once), the gain of its attentions and its effect by block. The model that comes in stays as it is.",
             search_aliases=[

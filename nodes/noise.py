@@ -6,7 +6,7 @@ from ..host.sampling.clip_noise import apply_noise
 from ..host.sampling.free_init import apply_free_init
 from ..temporal.free_init import FILTERS, FreeInitSettings
 from ..temporal.noise import NOISE_TYPES, NoiseSettings
-from .categories import WINDOWS
+from .categories import WINDOWS_MENU
 
 OFFSET = 2**31 - 1
 
@@ -17,7 +17,7 @@ class ClipNoise(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeNoise",
             display_name="Clip Noise",
-            category=WINDOWS,
+            category=WINDOWS_MENU,
             description="Chooses the noise a clip is sampled from. Frames that share noise look alike, which holds "
             "long clips together. Works with every sampler node; a run that adds no noise is left as it is.",
             search_aliases=[
@@ -119,7 +119,7 @@ class FreeInit(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeFreeInit",
             display_name="FreeInit",
-            category=WINDOWS,
+            category=WINDOWS_MENU,
             description="Samples the clip several times, each time from noise whose low frequencies remember the last "
             "result, so that frames agree more and flicker less. Each iteration takes as long as the sampling itself.",
             search_aliases=["free init", "temporal consistency", "flicker", "iterations", "ADE_IterationOptsFreeInit"],

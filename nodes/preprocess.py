@@ -4,7 +4,7 @@ from comfy_api.latest import Input, io
 
 from ..host.control.preprocess_frames import preprocess_frames
 from ..preprocessors.methods import METHODS, RANGES, PreprocessSettings
-from .categories import CONTROL
+from .categories import CONTROL_MENU
 from .widgets import problem
 
 METHOD_TOOLTIP = (
@@ -25,7 +25,7 @@ class PreprocessFrames(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropePreprocessFrames",
             display_name="Preprocess Frames",
-            category=CONTROL,
+            category=CONTROL_MENU,
             description="Turns the frames of a video into hints for a ControlNet: edges, lines, or pictures with less in "
             "them. What counts as an edge is measured once for the whole clip, so hints do not flicker with the light.",
             search_aliases=[

@@ -3,7 +3,7 @@
 from comfy_api.latest import io, ui
 
 from ..host.preview_schedule import schedule_image
-from .categories import WINDOWS
+from .categories import WINDOWS_MENU
 from .types import FRAME_VALUES
 
 
@@ -13,7 +13,7 @@ class PreviewSchedule(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropePreviewSchedule",
             display_name="Preview Schedule",
-            category=WINDOWS,
+            category=WINDOWS_MENU,
             description="Draws the context windows of each sampling step, how they are blended, and the values that "
             "change over the frames. Nothing is sampled, so it takes a moment.",
             search_aliases=[

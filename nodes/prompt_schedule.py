@@ -5,9 +5,9 @@ from comfy_api.latest import io
 from ..host.prompts.prompt_schedule import encode_schedule, frames_of
 from ..temporal.frame_keys import EASINGS
 from ..temporal.prompts.blending import BLENDS
-from ..temporal.prompts.parsing import EXAMPLE
+from ..temporal.prompts.parsing import PROMPT_SCHEDULE_EXAMPLE
 from ..temporal.prompts.schedule import parse_prompt_schedule
-from .categories import WINDOWS
+from .categories import WINDOWS_MENU
 from .widgets import problem
 
 
@@ -17,7 +17,7 @@ class EncodePromptSchedule(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropePromptSchedule",
             display_name="Prompt Schedule",
-            category=WINDOWS,
+            category=WINDOWS_MENU,
             description="Prompts that change over a clip: each key holds its prompt at a frame, and the frames between "
             "go over from one prompt to the next. Gives a conditioning with one row per frame for any sampler.",
             search_aliases=[
@@ -35,7 +35,7 @@ class EncodePromptSchedule(io.ComfyNode):
                     "schedule",
                     default='"0": "a meadow in spring",\n"-1": "a meadow in winter"',
                     multiline=True,
-                    tooltip=f"Prompts at frames, for example {EXAMPLE}, or one '0: a cat' a line. Negative frames count "
+                    tooltip=f"Prompts at frames, for example {PROMPT_SCHEDULE_EXAMPLE}, or one '0: a cat' a line. Negative frames count "
                     'from the end, 0.5 with a point is the middle, "0:8" is frames 0 to 7, "8:" holds until the next '
                     f"key. A word after a quoted prompt shapes the way to the next key: {', '.join(EASINGS)}.",
                 ),

@@ -11,7 +11,7 @@ from ..host.video.save_settings import SavePlan, VideoSettings, check_widgets
 from ..host.video.save_video import embedded_workflow, save_video
 from ..host.video.video_input import VideoInput
 from ..temporal.fifo import SAMPLERS, FifoSettings
-from .categories import VIDEO
+from .categories import VIDEO_MENU
 from .combine_video import TRAINED_RATE
 from .video_widgets import audio_input, fit_input, format_inputs, quality_input, rate_input, saving_inputs
 from .widgets import number, problem
@@ -70,7 +70,7 @@ class SampleEndless(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeSampleEndless",
             display_name="Sample Endless (FIFO)",
-            category=VIDEO,
+            category=VIDEO_MENU,
             description="Samples a clip of any length and writes it to a video file while it is sampled. Frames pass "
             "through a queue of rising noise levels (FIFO-Diffusion); memory is that of the queue, not of the clip.",
             search_aliases=["FIFO", "FIFO-Diffusion", "infinite", "unlimited length", "long video", "endless"],
@@ -199,7 +199,7 @@ class SampleVideo(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeSampleVideo",
             display_name="Sample Video To Video",
-            category=VIDEO,
+            category=VIDEO_MENU,
             description="Samples a video anew, a few frames at a time, and writes it while it is sampled. Each segment "
             "starts with frames that the one before has finished; memory does not grow with the length of the video.",
             search_aliases=["video to video", "vid2vid", "v2v", "img2img video", "restyle video", "batch video"],

@@ -5,9 +5,9 @@ from comfy_api.latest import io
 from ..host.control.sparse_ctrl.control import with_settings
 from ..host.control.sparse_ctrl.load import CONTROLNETS, load_sparse_control
 from ..host.loading import model_files
-from ..temporal.sparse_keyframes import AS_LISTED, EXAMPLE, SPREADS, parse_keyframes
+from ..temporal.sparse_keyframes import AS_LISTED, KEYFRAMES_EXAMPLE, SPREADS, parse_keyframes
 from ..temporal.values.frame_values import FrameValues, listed_values, values_of
-from .categories import CONTROL
+from .categories import CONTROL_MENU
 from .types import FRAME_VALUES
 
 NEAREST, OFF = "nearest", "off"
@@ -19,7 +19,7 @@ class LoadSparseCtrl(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeLoadSparseCtrl",
             display_name="Load SparseCtrl",
-            category=CONTROL,
+            category=CONTROL_MENU,
             description="Loads a SparseCtrl encoder (rgb or scribble, for SD1.5 with a motion model, made for v3): key "
             "images at some frames guide the whole clip. Apply it with any Apply ControlNet node.",
             search_aliases=[
@@ -33,7 +33,7 @@ class LoadSparseCtrl(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "sparsectrl",
-                    options=model_files.names(CONTROLNETS),
+                    options=model_files.file_names(CONTROLNETS),
                     tooltip="File in models/controlnet, for example v3_sd15_sparsectrl_rgb.ckpt (pictures; connect the "
                     "VAE to Apply ControlNet) or v3_sd15_sparsectrl_scribble.ckpt (white lines on black).",
                 ),
@@ -67,7 +67,7 @@ class LoadSparseCtrl(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, sparsectrl: str | None = None) -> bool | str:
-        return sparsectrl is None or model_files.missing(CONTROLNETS, sparsectrl) or True
+        return sparsectrl is None or model_files.missing_file(CONTROLNETS, sparsectrl) or True
 
     @classmethod
     def execute(cls, sparsectrl: str, motion_scale: float = 1.0, motion_effect: float = 1.0) -> io.NodeOutput:
@@ -80,7 +80,7 @@ class SparseKeyframes(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeSparseKeyframes",
             display_name="Sparse Keyframes",
-            category=CONTROL,
+            category=CONTROL_MENU,
             description="Says at which frames of the clip the key images of a SparseCtrl stand. They keep their frames in "
             "any window of a long clip. The images themselves are connected to Apply ControlNet, in the same order.",
             search_aliases=[
@@ -96,7 +96,7 @@ class SparseKeyframes(io.ComfyNode):
                 io.String.Input(
                     "indexes",
                     default="0",
-                    tooltip=f"Frame of each image, for example '{EXAMPLE}'. Negative frames count from the end; 0.5 with "
+                    tooltip=f"Frame of each image, for example '{KEYFRAMES_EXAMPLE}'. Negative frames count from the end; 0.5 with "
                     "a point is the middle. One image is for all indexes.",
                 ),
                 io.Combo.Input(

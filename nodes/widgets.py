@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from comfy_api.latest import io
 
-from ..temporal.values.schedule import EXAMPLE
+from ..temporal.values.schedule import VALUE_SCHEDULE_EXAMPLE
 from ..temporal.windows.settings import FUSE_METHODS, SCHEDULES
 from .types import FRAME_VALUES
 
@@ -100,7 +100,7 @@ def value_schedule_input(default: str, meaning: str) -> io.Input:
         "schedule",
         default=default,
         multiline=True,
-        tooltip=f"{meaning}, for example '{EXAMPLE}'. Negative frames count from the end; 0.5 with a point is the "
+        tooltip=f"{meaning}, for example '{VALUE_SCHEDULE_EXAMPLE}'. Negative frames count from the end; 0.5 with a point is the "
         f"middle. {EASINGS_IN_WORDS}",
     )
 

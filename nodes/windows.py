@@ -5,7 +5,7 @@ from comfy_api.latest import io
 from ..host.motion.view_windows import apply_views
 from ..host.sampling.context_windows import apply_windows
 from ..temporal.windows.settings import WindowSettings
-from .categories import WINDOWS
+from .categories import WINDOWS_MENU
 from .widgets import closed_loop_input, number, overlap_input, percent_inputs, window_inputs
 
 LIMIT = "16 is what most motion models were trained on; their number of positions (24 or 32) is the limit."
@@ -17,7 +17,7 @@ class ContextWindows(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeContextWindows",
             display_name="Context Windows",
-            category=WINDOWS,
+            category=WINDOWS_MENU,
             description="Samples a long clip in windows of frames and blends them, so that its length is not limited "
             "by the motion model or by memory, and closes loops. Two of these nodes in a row with different percent "
             "ranges use different windows early and late; where both act the later one wins.",
@@ -101,7 +101,7 @@ class ViewWindows(io.ComfyNode):
         return io.Schema(
             node_id="ZoetropeViewWindows",
             display_name="View Windows",
-            category=WINDOWS,
+            category=WINDOWS_MENU,
             description="Lets motion modules look at a long clip in overlapping views, while the rest of the UNet sees "
             "all frames in one call: clips longer than the motion model's positions without Context Windows, or longer "
             "context windows. Needs memory for all those frames. Order with the other nodes does not matter.",

@@ -13,7 +13,7 @@ Floats = NDArray[np.float32]
 
 SIDE = 512  # shorter side that sizes in pixels are given for; they grow with the picture
 SOBEL = 1020.0  # what Sobel's 3x3 filter says of a step from 0 to 255
-SHORTEST = 24.0  # pixels of the shortest edge in a scribble
+SHORTEST_EDGE = 24.0  # pixels of the shortest edge in a scribble
 VIEWS = (0.25, 0.35, 0.4)  # shares of the full, half and quarter size in a soft edge
 SURROUNDINGS = 6.0  # pixels, Gaussian sigma of what ink is darker than
 
@@ -67,7 +67,7 @@ def scribble(picture: Bytes, low: float, high: float, thickness: float) -> Bytes
         thickness: of the pen, pixels.
     """
     _, labels, facts, _ = cv2.connectedComponentsWithStats(canny(picture, low, high), connectivity=8)
-    long = facts[:, cv2.CC_STAT_AREA] >= scaled(SHORTEST, picture)
+    long = facts[:, cv2.CC_STAT_AREA] >= scaled(SHORTEST_EDGE, picture)
     long[0] = False  # the background
     lines = np.take((long * 255).astype(np.uint8), labels.astype(np.intp))
     pen = 2 * round((thickness - 1) / 2) + 1

@@ -15,10 +15,10 @@ import numpy as np
 
 from .edges import Bytes, Floats
 
-SMALLEST = 32  # shorter side in pixels below which no motion is looked for
+SMALLEST_SIDE = 32  # shorter side in pixels below which no motion is looked for
 NOISE = (4.0, 16.0)  # bounds, of 255, of what may be taken for noise between two frames
 CUT = 0.4  # share of the picture that must fit the past, or it was a cut
-STILL = 1.1  # how much better motion must fit than none
+BETTER_THAN_STILL = 1.1  # how much better motion must fit than none
 AROUND = 1.5  # pixels, Gaussian sigma in which differences are looked at together
 MEAN = np.full((1, 3), 1 / 3, np.float32)
 ROUGHNESS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
@@ -33,7 +33,7 @@ def flow_back(now: Bytes, before: Bytes) -> Floats | None:
         None for pictures too small to tell motion.
     """
     height, width = now.shape[:2]
-    if min(height, width) < SMALLEST:
+    if min(height, width) < SMALLEST_SIDE:
         return None
     small = [_half_grey(picture) for picture in (now, before)]
     finder = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)  # type: ignore[attr-defined]
@@ -103,7 +103,7 @@ def _fitting(past: Floats, present: Floats, flow: Floats | None) -> tuple[Floats
         return past, near
     moved = _carried(past, flow)
     near_moved = _difference(moved, present)
-    still = near <= near_moved * STILL + 0.5
+    still = near <= near_moved * BETTER_THAN_STILL + 0.5
     stay = still.astype(np.uint8)
     cv2.copyTo(past, stay, moved)
     return moved, np.where(still, near, near_moved)

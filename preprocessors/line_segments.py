@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .edges import Bytes, Floats, scaled
 
-SHORTEST = 24.0  # pixels at a shorter side of 512
+SHORTEST_SEGMENT = 24.0  # pixels at a shorter side of 512
 SAMPLES = 9  # places along a line where its strength is read
 SHIFT = 4  # binary digits of a pixel when lines are drawn
 
@@ -43,7 +43,7 @@ def straight_lines(picture: Bytes, strength: Floats, weakest: float, length: flo
     if found is None:
         return drawing
     ends = np.asarray(found, np.float32).reshape(-1, 2, 2)  # (N, 1, 4) before OpenCV 5, (N, 4) since
-    longest = np.hypot(*(ends[:, 1] - ends[:, 0]).T) >= scaled(SHORTEST, picture) * length
+    longest = np.hypot(*(ends[:, 1] - ends[:, 0]).T) >= scaled(SHORTEST_SEGMENT, picture) * length
     ends = ends[longest & (_strength_along(ends, strength) >= weakest)]
     width = max(round(scaled(1.0, picture)), 1)
     for start, end in np.rint(ends * (1 << SHIFT)).astype(int).tolist():

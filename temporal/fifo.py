@@ -192,7 +192,7 @@ class Fifo:
         return step(x, denoised, now, after, lambda: self.noise(numbers, x, draws), self.renoise)
 
 
-Step = Callable[[Tensor, Tensor, Tensor, Tensor, Callable[[], Tensor], Renoise], Tensor]
+SamplerStep = Callable[[Tensor, Tensor, Tensor, Tensor, Callable[[], Tensor], Renoise], Tensor]
 
 
 def _column(sigmas: Tensor) -> Tensor:
@@ -225,4 +225,4 @@ def _lcm(
     return torch.where(_column(after) > 0, renoise(after, noise(), denoised, False), denoised)
 
 
-SAMPLERS: dict[str, Step] = {"euler": _euler, "euler_ancestral": _euler_ancestral, "lcm": _lcm}
+SAMPLERS: dict[str, SamplerStep] = {"euler": _euler, "euler_ancestral": _euler_ancestral, "lcm": _lcm}

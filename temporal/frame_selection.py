@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-EXAMPLE = "0:16, ::2, ::-1, -1"
+FRAME_SELECTION_EXAMPLE = "0:16, ::2, ::-1, -1"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def parse_selection(text: str) -> FrameSelection:
     pieces = [piece.strip() for piece in text.replace("\n", ",").split(",")]
     chosen = tuple(_parse_piece(piece) for piece in pieces if piece)
     if not chosen:
-        raise ValueError(f"select is empty; write for example '{EXAMPLE}', or ':' for all frames.")
+        raise ValueError(f"select is empty; write for example '{FRAME_SELECTION_EXAMPLE}', or ':' for all frames.")
     return FrameSelection(chosen)
 
 
@@ -62,7 +62,7 @@ def _parse_piece(piece: str) -> int | slice:
     if not 1 <= len(numbers) <= 3 or (len(numbers) == 3 and numbers[2] == 0):
         raise ValueError(
             f"select cannot read '{piece}'; write numbers and slices start:stop:step with a step other than 0, "
-            f"for example '{EXAMPLE}'."
+            f"for example '{FRAME_SELECTION_EXAMPLE}'."
         )
     first = numbers[0]
     return first if len(numbers) == 1 and first is not None else slice(*numbers)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .frame_keys import OUTSIDE, FrameKey, outside, read_frame
 
-EXAMPLE = "0, 8, -1"
+KEYFRAMES_EXAMPLE = "0, 8, -1"
 AS_LISTED = "indexes"
 
 # spread -> (intervals before the first image, intervals more than images) over the length of the clip
@@ -89,7 +89,7 @@ def parse_keyframes(text: str, spread: str) -> Keyframes:
     pieces = [piece.strip() for piece in text.replace("\n", ",").split(",")]
     keys = tuple(_key(piece) for piece in pieces if piece)
     if not keys:
-        raise ValueError(f"There are no indexes of key images; write for example '{EXAMPLE}'.")
+        raise ValueError(f"There are no indexes of key images; write for example '{KEYFRAMES_EXAMPLE}'.")
     return Keyframes(AS_LISTED, keys)
 
 
@@ -163,9 +163,11 @@ def _key(piece: str) -> FrameKey:
     try:
         at, is_position = read_frame(piece)
     except ValueError:
-        raise ValueError(f"The index '{piece}' of a key image is no number; write for example '{EXAMPLE}'.") from None
+        raise ValueError(
+            f"The index '{piece}' of a key image is no number; write for example '{KEYFRAMES_EXAMPLE}'."
+        ) from None
     if outside(at, is_position):
-        raise ValueError(f"The index '{piece}' of a key image {OUTSIDE}; write for example '{EXAMPLE}'.")
+        raise ValueError(f"The index '{piece}' of a key image {OUTSIDE}; write for example '{KEYFRAMES_EXAMPLE}'.")
     return FrameKey(at, is_position, "hold")
 
 

@@ -14,7 +14,7 @@ except ImportError:
     imageio_ffmpeg = None
 
 COMMON = ("-hide_banner", "-loglevel", "error", "-nostdin", "-y")
-POLL_SECONDS = 0.1
+EXIT_POLL_SECONDS = 0.1
 LAST_WORDS_SECONDS = 1.0
 FIRST_LINES = 2
 ORIGIN = re.compile(r"^(?:\[[^\]]*\] *)+")  # "[libx264 @ 0x55d0] ", an address that helps nobody
@@ -129,7 +129,7 @@ class FfmpegProcess:
 
     def _is_running(self) -> bool:
         try:
-            self._process.wait(POLL_SECONDS)
+            self._process.wait(EXIT_POLL_SECONDS)
         except subprocess.TimeoutExpired:
             return True
         return False

@@ -15,6 +15,8 @@ LARGEST_SOURCE = 2**26  # pixels of a frame in a file; 8K video has half as many
 LARGEST_WORDS = "64 million pixels"
 LARGEST_SCALED = 2**28  # pixels of a frame while it is scaled
 PREVIEW_SIDE = 512
+LATENT_MULTIPLE = 8  # sizes in pixels that latents can have
+SCALER_FLAGS = "flags=bicubic+accurate_rnd+full_chroma_int"  # of ffmpeg's scaler, whatever is read or written
 
 PixelArray = NDArray[Any]  # uint8 or uint16
 

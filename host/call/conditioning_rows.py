@@ -5,6 +5,8 @@ from typing import Any
 from comfy.conds import CONDConstant
 from torch import Tensor
 
+Conditioning = list[list[Any]]  # [prompt tensor, options] pairs, as core's CONDITIONING
+
 
 def conds_of_window(conds: list[dict] | None, window: list[int], total: int) -> list[dict] | None:
     """Cut what belongs to single frames out of conditionings.

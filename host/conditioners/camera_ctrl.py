@@ -25,7 +25,7 @@ from ..motion.conditioner import CallInputs, Conditions, Features, cached, conca
 
 log = logging.getLogger("zoetrope")
 
-TRAINED_WITH = "v3"
+CAMERA_TRAINED_WITH = "v3"
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ def camera_conditioner(name: str, motion: MotionSpec, poses: Poses, strength: St
     Raises:
         ValueError: the file is missing, unreadable, no CameraCtrl file, or made for other motion modules.
     """
-    path, state_dict = model_files.read(model_files.MOTION_MODELS, name)
+    path, state_dict = model_files.read_file(model_files.MOTION_MODELS, name)
     patcher = _build(path, state_dict)
     spec: CameraSpec = patcher.model.spec
     theirs = {(site.part, site.index): site.channels for site in motion.sites}
@@ -115,13 +115,13 @@ def camera_conditioner(name: str, motion: MotionSpec, poses: Poses, strength: St
                 f"CameraCtrl '{name}' has a layer of {site.channels} channels for block {site.part} {site.index}, "
                 f"which this motion model ({motion.family.title}) does not have; use it with v3_sd15_mm.ckpt."
             )
-    if motion.family.name != TRAINED_WITH:
+    if motion.family.name != CAMERA_TRAINED_WITH:
         log.warning("CameraCtrl was trained with motion module v3; with %s it may do little.", motion.family.title)
     log.info("Loaded CameraCtrl %s: %d layers, %d frames at once.", name, len(spec.sites), spec.max_frames)
     return CameraConditioner(patcher, poses, strength)
 
 
-def load_patcher(path: str, disable_dynamic: bool = False) -> ModelPatcher:
+def load_camera_patcher(path: str, disable_dynamic: bool = False) -> ModelPatcher:
     """Read the file again into a network of its own; the signature is the host's `cached_patcher_init`."""
     return _build(path, model_files.read_path(path), disable_dynamic)
 
@@ -131,4 +131,4 @@ def _build(path: str, state_dict: dict, disable_dynamic: bool = False) -> ModelP
         spec, weights = read_camera_checkpoint(state_dict)
     except ValueError as error:
         raise ValueError(f"'{os.path.basename(path)}': {error}") from error
-    return patchers.build(CameraNetwork, spec, weights, (load_patcher, (path,)), disable_dynamic)
+    return patchers.build(CameraNetwork, spec, weights, (load_camera_patcher, (path,)), disable_dynamic)

@@ -7,31 +7,31 @@ import folder_paths
 from ...motion_models.camera_poses import Poses, parse_poses
 
 
-def names() -> list[str]:
+def pose_file_names() -> list[str]:
     """Text files in ComfyUI's input folder."""
     folder = folder_paths.get_input_directory()
     return sorted(entry.name for entry in os.scandir(folder) if entry.is_file() and entry.name.lower().endswith(".txt"))
 
 
-def missing(name: str) -> str | None:
+def missing_pose_file(name: str) -> str | None:
     """A sentence when the file is not in the input folder."""
-    if name in names():
+    if name in pose_file_names():
         return None
     return f"'{name}' is not in ComfyUI's input folder; put the .txt file there and press R to refresh."
 
 
 def version(name: str) -> float | None:
     """Something that changes when the file does; None while it is not there."""
-    return None if missing(name) else os.path.getmtime(_path(name))
+    return None if missing_pose_file(name) else os.path.getmtime(_path(name))
 
 
-def read(name: str) -> Poses:
+def read_pose_file(name: str) -> Poses:
     """Poses of a RealEstate10K text in ComfyUI's input folder.
 
     Raises:
         ValueError: the file is not there, is no text, or a line cannot be read; the sentence names it.
     """
-    problem = missing(name)
+    problem = missing_pose_file(name)
     if problem:
         raise ValueError(problem)
     try:

@@ -1,16 +1,14 @@
 """ControlNets that a user applies per frame."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor
 
 from ...temporal.values.frame_values import FrameValues
 from ...temporal.values.schedule import ValueSchedule
+from ..call.conditioning_rows import Conditioning
 from .frame_control import AnyControl, FrameControl
 from .spec import ControlSpec
-
-Conditioning = list[list[Any]]  # [prompt tensor, options] pairs, as core's CONDITIONING
 
 
 def per_frame(control_net: AnyControl, spec: ControlSpec) -> FrameControl:

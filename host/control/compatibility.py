@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .residuals import Residuals
 
 WIDTHS = {768: "SD1.5", 1024: "SD2", 2048: "SDXL"}  # of the prompt, by family
-BLOCKS = {12: "SD1.5 or SD2", 9: "SDXL"}  # input blocks of the UNet, by family
+FAMILIES_BY_BLOCKS = {12: "SD1.5 or SD2", 9: "SDXL"}  # input blocks of the UNet, by family
 
 Block = tuple[int, int, int]  # C, h, w that a block puts out
 
@@ -47,17 +47,17 @@ def check_residuals(control: Residuals | None, unet: nn.Module, latents: tuple[i
     output, middle, entering = (control.get(part, []) for part in ("output", "middle", "input"))
     if output and len(output) != len(blocks):
         raise ValueError(
-            f"The ControlNet has {len(output)} layers ({_family(BLOCKS, len(output))}), but the checkpoint's UNet has "
-            f"{len(blocks)} ({_family(BLOCKS, len(blocks))}); load a ControlNet made for the checkpoint."
+            f"The ControlNet has {len(output)} layers ({_family(FAMILIES_BY_BLOCKS, len(output))}), but the checkpoint's UNet has "
+            f"{len(blocks)} ({_family(FAMILIES_BY_BLOCKS, len(blocks))}); load a ControlNet made for the checkpoint."
         )
     if any(residual is not None for residual in entering[: max(0, len(entering) - len(blocks))]):
         raise ValueError(
             f"The T2I-Adapter has layers for more blocks than the {len(blocks)} of the checkpoint's UNet "
-            f"({_family(BLOCKS, len(blocks))}); load one made for the checkpoint."
+            f"({_family(FAMILIES_BY_BLOCKS, len(blocks))}); load one made for the checkpoint."
         )
     for place, residual in [*enumerate(output), *enumerate(reversed(entering)), *((-1, one) for one in middle[:1])]:
         if residual is not None and residual.ndim == 4 and place < len(blocks):
-            _check_residual(residual, blocks[place], latents, _family(BLOCKS, len(blocks)))
+            _check_residual(residual, blocks[place], latents, _family(FAMILIES_BY_BLOCKS, len(blocks)))
 
 
 def _check_residual(residual: Tensor, block: Block, latents: tuple[int, ...], family: str) -> None:

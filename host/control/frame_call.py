@@ -19,7 +19,7 @@ from ..call.frames import CallFrames, call_frames
 from .compatibility import check_residuals
 from .hints import EncodedHints, drop_prepared, is_prepared, only_hints, picks_hints
 from .masks import FrameMasks
-from .residuals import Residuals, from_shallow_to_deep, scaled, scattered
+from .residuals import Residuals, from_shallow_to_deep, scaled_residuals, scattered
 from .spec import ControlSpec, RunFacts, is_within
 
 log = logging.getLogger("zoetrope")
@@ -165,7 +165,7 @@ class ControlCall:
             for layer, weight in zip(order, layers.at(parts), strict=True):
                 weights[layer] = weights.get(layer, 1.0) * weight
         masks = FrameMasks(self.spec.masks, numbers, chunks).at if self.spec.masks else None
-        return scaled(own, factors, weights, masks)
+        return scaled_residuals(own, factors, weights, masks)
 
     def _hints_of(self, numbers: Sequence[int], part: Arguments) -> AbstractContextManager[None]:
         """Let the inner control see the hints of these frames only.

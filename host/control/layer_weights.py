@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-PARTS = ("input", "middle", "output")
-EXAMPLE = "output: 0.2, 1, middle: 0.5"
+LAYER_PARTS = ("input", "middle", "output")
+LAYER_WEIGHTS_EXAMPLE = "output: 0.2, 1, middle: 0.5"
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ def parse_layer_weights(text: str, soft: float = 1.0) -> LayerWeights:
         named, colon, rest = (word.strip() for word in piece.rpartition(":"))
         if colon:
             part = named.lower()
-            if part not in PARTS:
-                raise _unreadable(piece, f"names no part of a UNet ({', '.join(PARTS)})")
+            if part not in LAYER_PARTS:
+                raise _unreadable(piece, f"names no part of a UNet ({', '.join(LAYER_PARTS)})")
             if part in found or "" in found:
                 raise _unreadable(piece, "comes after numbers for the same layers")
         if rest:
@@ -99,4 +99,4 @@ def _number(text: str, piece: str) -> float:
 
 
 def _unreadable(piece: str, why: str) -> ValueError:
-    return ValueError(f"layer_weights piece '{piece}' {why}; write for example '1, 0.5' or '{EXAMPLE}'.")
+    return ValueError(f"layer_weights piece '{piece}' {why}; write for example '1, 0.5' or '{LAYER_WEIGHTS_EXAMPLE}'.")

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from ...preprocessors.clip import preprocess_clip
 from ...preprocessors.methods import PreprocessSettings
-
-MULTIPLE = 8  # sizes that latents can have, where the size is changed
+from ...video.frame_size import LATENT_MULTIPLE
 
 
 def preprocess_frames(images: torch.Tensor, settings: PreprocessSettings) -> torch.Tensor:
@@ -55,8 +54,8 @@ def hint_size(height: int, width: int, resolution: int) -> tuple[int, int]:
     """Height and width of hints whose shorter side is ``resolution``, both multiples of 8; 0 leaves the size."""
     if not resolution:
         return height, width
-    factor = resolution / min(height, width) / MULTIPLE
-    return max(round(height * factor), 1) * MULTIPLE, max(round(width * factor), 1) * MULTIPLE
+    factor = resolution / min(height, width) / LATENT_MULTIPLE
+    return max(round(height * factor), 1) * LATENT_MULTIPLE, max(round(width * factor), 1) * LATENT_MULTIPLE
 
 
 def _check_images(images: torch.Tensor) -> None:

@@ -12,7 +12,7 @@ Residuals = dict[str, list[Tensor | None]]  # by UNet part: input, middle, outpu
 MaskAt = Callable[[Tensor], Tensor]  # residual (B, C, h, w) -> mask (B, 1, h, w)
 
 
-def scaled(
+def scaled_residuals(
     control: Residuals | None, factors: Sequence[float], weights: dict | None = None, mask: MaskAt | None = None
 ) -> Residuals | None:
     """Multiply residuals by one factor per image of the call.

@@ -21,27 +21,27 @@ def register_model_folders() -> None:
             extensions.update(folder_paths.supported_pt_extensions)
 
 
-def names(folder: str) -> list[str]:
+def file_names(folder: str) -> list[str]:
     """File names a loader offers, in ComfyUI's order; empty while the folder is unknown."""
     if folder not in folder_paths.folder_names_and_paths:
         return []
     return folder_paths.get_filename_list(folder)
 
 
-def missing(folder: str, name: str) -> str | None:
+def missing_file(folder: str, name: str) -> str | None:
     """A sentence that says the file is not there and what is, or None when it is there."""
-    if name in names(folder):
+    if name in file_names(folder):
         return None
-    found = ", ".join(names(folder)) or "nothing"
+    found = ", ".join(file_names(folder)) or "nothing"
     return f"'{name}' is not in models/{folder} (found: {found}); put the file there and press R to refresh."
 
 
-def read(folder: str, name: str) -> tuple[str, dict]:
+def read_file(folder: str, name: str) -> tuple[str, dict]:
     """Read a model file on the CPU.
 
     Args:
         folder: model folder key.
-        name: file name as listed by `names`.
+        name: file name as listed by `file_names`.
 
     Returns:
         (absolute path, state dict). ``.ckpt``, ``.pt`` and ``.pth`` are read with ``weights_only``.
@@ -51,12 +51,12 @@ def read(folder: str, name: str) -> tuple[str, dict]:
     """
     path = folder_paths.get_full_path(folder, name)
     if path is None:
-        raise ValueError(missing(folder, name))
+        raise ValueError(missing_file(folder, name))
     return path, read_path(path)
 
 
 def read_path(path: str) -> dict:
-    """Read one model file by its path; see `read`."""
+    """Read one model file by its path; see `read_file`."""
     try:
         state_dict = comfy.utils.load_torch_file(path, safe_load=True)
         if not isinstance(state_dict, dict):

@@ -10,7 +10,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor, nn
 
-HALF = (torch.float16, torch.bfloat16)
+HALF_PRECISION = (torch.float16, torch.bfloat16)
 FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 
 Again = tuple[Callable[..., ModelPatcher], tuple[Any, ...]]
@@ -39,7 +39,7 @@ def build(
     weights: dict[str, Tensor],
     again: Again,
     disable_dynamic: bool,
-    kept: Collection[torch.dtype] = HALF,
+    kept: Collection[torch.dtype] = HALF_PRECISION,
 ) -> ModelPatcher:
     """A patcher of a network that is built from its description and takes ``weights``.
 

@@ -13,17 +13,17 @@ from ..loading import model_files
 from .bypass import apply_patches
 
 FOLDERS = ("loras", model_files.MOTION_MODELS)
-LAYER = re.compile(r"attentions\.\d+\.transformer_blocks\.\d+\.attn[12]\.processor\.to_\w+_lora\.")
+ADAPTER_LAYER = re.compile(r"attentions\.\d+\.transformer_blocks\.\d+\.attn[12]\.processor\.to_\w+_lora\.")
 
 
-def names() -> list[str]:
+def adapter_names() -> list[str]:
     """Files of both folders, each name once."""
-    return list(dict.fromkeys(name for folder in FOLDERS for name in model_files.names(folder)))
+    return list(dict.fromkeys(name for folder in FOLDERS for name in model_files.file_names(folder)))
 
 
-def missing(name: str) -> str | None:
+def missing_adapter(name: str) -> str | None:
     """A sentence when the file is in neither folder."""
-    if name in names():
+    if name in adapter_names():
         return None
     return (
         f"'{name}' is in neither models/loras nor models/{model_files.MOTION_MODELS}; put the file there and press R."
@@ -47,9 +47,9 @@ def apply_domain_adapter(model: ModelPatcher, name: str, strength: float, when: 
 
 def _read(model: ModelPatcher, name: str) -> dict[str, LoRAAdapter]:
     """The adapter's pairs by weight of this MODEL; core knows the names."""
-    folder = next((folder for folder in FOLDERS if name in model_files.names(folder)), FOLDERS[0])
-    weights = tensors(unwrap(model_files.read(folder, name)[1]))
-    known = {key: tensor for key, tensor in weights.items() if LAYER.search(key)}
+    folder = next((folder for folder in FOLDERS if name in model_files.file_names(folder)), FOLDERS[0])
+    weights = tensors(unwrap(model_files.read_file(folder, name)[1]))
+    known = {key: tensor for key, tensor in weights.items() if ADAPTER_LAYER.search(key)}
     if not known:
         raise ValueError(
             f"'{name}' is no domain adapter (its first weight is '{next(iter(weights), 'none')}'); choose "

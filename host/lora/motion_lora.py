@@ -49,7 +49,7 @@ def load_motion_lora(name: str, strength: Strength, when: SamplingRange | None =
     Raises:
         ValueError: the file is missing, unreadable or no MotionLoRA; the sentence says what it is.
     """
-    _, state_dict = model_files.read(model_files.MOTION_LORAS, name)
+    _, state_dict = model_files.read_file(model_files.MOTION_LORAS, name)
     try:
         file = read_motion_lora(state_dict)
     except ValueError as error:

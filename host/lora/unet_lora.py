@@ -13,9 +13,9 @@ from ..call.strength import Strength
 from ..loading import model_files
 from .bypass import Patches, apply_patches
 
-FOLDER = "loras"
+LORA_FOLDER = "loras"
 # Beginnings of the names that belong to text encoders: kohya's, diffusers' and core's own.
-TEXT = ("lora_te", "text_encoder", "te1_", "te2_", "lora_prior_te")
+TEXT_ENCODER_PREFIXES = ("lora_te", "text_encoder", "te1_", "te2_", "lora_prior_te")
 
 
 def apply_lora(model: ModelPatcher, name: str, strength: Strength, when: SamplingRange) -> ModelPatcher:
@@ -30,17 +30,17 @@ def apply_lora(model: ModelPatcher, name: str, strength: Strength, when: Samplin
     Raises:
         ValueError: the file is missing, does not fit this MODEL, or cannot change over time.
     """
-    return apply_patches(model, name, read(model, name), strength, when)
+    return apply_patches(model, name, read_lora(model, name), strength, when)
 
 
-def read(model: ModelPatcher, name: str) -> Patches:
+def read_lora(model: ModelPatcher, name: str) -> Patches:
     """A file's changes of the UNet, by weight of this MODEL; core knows the names of every published layout.
 
     Raises:
         ValueError: the file is missing, has nothing for this UNet, or was made for another base.
     """
-    weights = comfy.lora_convert.convert_lora(model_files.read(FOLDER, name)[1])
-    unet = {key: weight for key, weight in weights.items() if not key.startswith(TEXT)}
+    weights = comfy.lora_convert.convert_lora(model_files.read_file(LORA_FOLDER, name)[1])
+    unet = {key: weight for key, weight in weights.items() if not key.startswith(TEXT_ENCODER_PREFIXES)}
     if any("motion_modules" in key for key in unet):
         raise ValueError(
             f"'{name}' is a MotionLoRA; put it into models/{model_files.MOTION_LORAS} and use the MotionLoRA node."

@@ -12,7 +12,7 @@ from ..lora.motion_lora import Stack, add_motion_loras
 from . import noise_schedule
 from .checks import start_run
 from .clip_run import prepare_clip_runs
-from .load import MotionModel, load_patcher
+from .load import MotionModel, load_motion_patcher
 from .settings import MotionPatchers, MotionSettings, add_settings, patchers_of
 from .unet_call import apply_model
 from .unet_sites import check_fits
@@ -59,5 +59,5 @@ def _own_patcher(motion: MotionModel, applied: list[ModelPatcher]) -> ModelPatch
     Clones share one set of weights, and the host keeps only one clone's patches in them at a time.
     """
     if any(other.model is motion.patcher.model for other in applied):
-        return load_patcher(motion.path, motion.adjustments)
+        return load_motion_patcher(motion.path, motion.adjustments)
     return motion.patcher.clone()

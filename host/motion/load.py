@@ -43,7 +43,7 @@ def load_motion_model(name: str) -> MotionModel:
     Raises:
         ValueError: the file is missing, unreadable or no motion model; the sentence says what it is.
     """
-    path, state_dict = model_files.read(model_files.MOTION_MODELS, name)
+    path, state_dict = model_files.read_file(model_files.MOTION_MODELS, name)
     patcher = _build(path, state_dict)
     spec = patcher.model.spec
     log.info("Loaded motion model %s: %s, %d frames at most.", name, spec.family.name, spec.max_frames)
@@ -60,7 +60,7 @@ def adjust_motion_model(motion: MotionModel, adjustment: Adjustment, blocks: Blo
     if adjustment == Adjustment():
         return replace(motion, blocks=by_block)
     adjustments = (*motion.adjustments, adjustment)
-    patcher = load_patcher(motion.path, adjustments)
+    patcher = load_motion_patcher(motion.path, adjustments)
     return replace(motion, spec=patcher.model.spec, patcher=patcher, adjustments=adjustments, blocks=by_block)
 
 
@@ -71,7 +71,9 @@ def info(motion: MotionModel) -> str:
     return "\n".join([motion.name, *describe(motion.spec), *changes])
 
 
-def load_patcher(path: str, adjustments: tuple[Adjustment, ...] = (), disable_dynamic: bool = False) -> ModelPatcher:
+def load_motion_patcher(
+    path: str, adjustments: tuple[Adjustment, ...] = (), disable_dynamic: bool = False
+) -> ModelPatcher:
     """Read the file again into a network of its own; the signature is the host's `cached_patcher_init`."""
     return _build(path, model_files.read_path(path), adjustments, disable_dynamic)
 
@@ -84,5 +86,7 @@ def _build(
         spec, weights = adjust(*read_motion_checkpoint(state_dict, name), adjustments)
     except ValueError as error:
         raise ValueError(f"'{name}': {error}") from error
-    again = (load_patcher, (path, adjustments))
-    return patchers.build(MotionNetwork, spec, weights, again, disable_dynamic, (*patchers.HALF, *patchers.FP8))
+    again = (load_motion_patcher, (path, adjustments))
+    return patchers.build(
+        MotionNetwork, spec, weights, again, disable_dynamic, (*patchers.HALF_PRECISION, *patchers.FP8)
+    )

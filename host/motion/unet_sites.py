@@ -8,12 +8,12 @@ from torch import nn
 from ...motion_models.families import BASE_TITLES
 from ...motion_models.spec import BlockIndex, MotionSpec, UNetPart
 
-Layer = SpatialTransformer | ResBlock
-BASES = {768: "sd15", 1024: "sd2", 2048: "sdxl"}
+SpatialLayer = SpatialTransformer | ResBlock
+BASES_BY_CONTEXT = {768: "sd15", 1024: "sd2", 2048: "sdxl"}
 TITLES = {**BASE_TITLES, "sd2": "SD2.x"}
 
 
-def motion_sites(unet: UNetModel) -> dict[BlockIndex, Layer]:
+def motion_sites(unet: UNetModel) -> dict[BlockIndex, SpatialLayer]:
     """The layer of each block that a motion module follows.
 
     It is the block's last spatial transformer, or its ResBlock where there is none; so in the middle
@@ -35,7 +35,7 @@ def motion_sites(unet: UNetModel) -> dict[BlockIndex, Layer]:
     return sites
 
 
-def _followed_layer(block: nn.Module) -> Layer | None:
+def _followed_layer(block: nn.Module) -> SpatialLayer | None:
     layers = list(block.children())
     transformers = [layer for layer in layers if isinstance(layer, SpatialTransformer)]
     residuals = [layer for layer in layers if isinstance(layer, ResBlock)]
@@ -57,7 +57,7 @@ def check_fits(model: ModelPatcher, spec: MotionSpec, name: str) -> None:
             f"Motion model '{name}' animates {TITLES[spec.family.base]} checkpoints, but this MODEL is "
             f"{type(model.model).__name__}; connect an {TITLES[spec.family.base]} checkpoint."
         )
-    base = BASES.get(model.model.model_config.unet_config.get("context_dim"))
+    base = BASES_BY_CONTEXT.get(model.model.model_config.unet_config.get("context_dim"))
     if base is not None and base != spec.family.base:
         raise ValueError(_other_base(name, spec, TITLES[base]))
     sites = motion_sites(unet)
@@ -76,5 +76,5 @@ def _other_base(name: str, spec: MotionSpec, found: str) -> str:
     )
 
 
-def _channels(layer: Layer) -> int:
+def _channels(layer: SpatialLayer) -> int:
     return layer.in_channels if isinstance(layer, SpatialTransformer) else layer.out_channels

@@ -24,7 +24,7 @@ from ..call import keys
 from ..call.wrappers import bound, put_on
 
 RATE = 8.0  # frames a second, the default of Combine Video
-MOST = 64  # decoded at once; pictures of TAESD take 0.75 MiB each at 512 x 512
+MOST_PREVIEWED = 64  # decoded at once; pictures of TAESD take 0.75 MiB each at 512 x 512
 
 Callback = Callable[[int, Tensor, Tensor, int], Any]
 
@@ -112,7 +112,7 @@ class ClipPlayer:
             x0: (N, C, H, W) prediction.
         """
         total = x0.shape[0]
-        count = min(self._frames_in_a_step(), MOST, total)
+        count = min(self._frames_in_a_step(), MOST_PREVIEWED, total)
         with self.lock:
             first = self._current(total)
         frames = [(first + number) % total for number in range(count)]

@@ -19,11 +19,10 @@ from torch import Tensor
 from ...temporal.prompts.blending import BLENDS, same_length
 from ...temporal.prompts.schedule import PromptSchedule, PromptShare
 from ..call import keys
+from ..call.conditioning_rows import Conditioning
 from ..call.wrappers import bound, put_on
 
 log = logging.getLogger("zoetrope")
-
-Conditioning = list[list[Any]]  # [prompt tensor, options] pairs, as core's CONDITIONING
 
 
 def encode_schedule(clip: CLIP | None, schedule: PromptSchedule, frames: int, interpolation: str) -> Conditioning:

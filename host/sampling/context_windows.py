@@ -29,7 +29,7 @@ from ..motion import memory
 from ..motion.clip_run import prepare_clip_runs
 from ..progress.window_progress import WindowProgress
 
-Piece = tuple[list[int], list[float]]  # frames of a window and their shares of the blend
+BlendedWindow = tuple[list[int], list[float]]  # frames of a window and their shares of the blend
 
 
 def apply_windows(
@@ -163,9 +163,9 @@ def _windows_that_fit(base: BaseModel, conds: list, windows: list[list[int]], x_
     return memory.windows_that_fit(base, [images, *x_in.shape[1:]], x_in.device)
 
 
-def _batches(pieces: list[Piece], together: int) -> Iterator[list[Piece]]:
+def _batches(pieces: list[BlendedWindow], together: int) -> Iterator[list[BlendedWindow]]:
     """Up to ``together`` windows at a time, all of one length: a UNet call has one number of frames per window."""
-    by_length: dict[int, list[Piece]] = {}
+    by_length: dict[int, list[BlendedWindow]] = {}
     for piece in pieces:
         by_length.setdefault(len(piece[0]), []).append(piece)
     for equal in by_length.values():
@@ -173,7 +173,7 @@ def _batches(pieces: list[Piece], together: int) -> Iterator[list[Piece]]:
             yield equal[first : first + together]
 
 
-def _add(blended: list[Tensor], batch: list[Piece], results: list[Tensor]) -> None:
+def _add(blended: list[Tensor], batch: list[BlendedWindow], results: list[Tensor]) -> None:
     """Add the results of a UNet call, (K * F, C, H, W) per conditioning, to the clip's, (N, C, H, W), in place.
 
     Window by window, because two windows may hold the same frame.

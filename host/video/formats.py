@@ -16,7 +16,7 @@ from ...video.formats.video_format import VideoFormat
 
 log = logging.getLogger("zoetrope")
 
-FOLDER = "video_formats"
+FORMATS_FOLDER = "video_formats"
 
 
 def register_folder() -> None:
@@ -24,7 +24,7 @@ def register_folder() -> None:
 
     What is wrong with a file in it is said in the log, once.
     """
-    folder_paths.add_model_folder_path(FOLDER, os.path.join(folder_paths.models_dir, FOLDER))
+    folder_paths.add_model_folder_path(FORMATS_FOLDER, os.path.join(folder_paths.models_dir, FORMATS_FOLDER))
     for sentence in _user_formats()[1]:
         log.warning(sentence)
 
@@ -61,6 +61,6 @@ def _opened(program: str, _changed: int, names: tuple[str, ...]) -> dict[str, st
 
 def _user_formats() -> tuple[list[VideoFormat], list[str]]:
     """The user's rows, and a sentence for each file that is none."""
-    if FOLDER not in folder_paths.folder_names_and_paths:
+    if FORMATS_FOLDER not in folder_paths.folder_names_and_paths:
         return [], []
-    return read_formats([Path(path) for path in folder_paths.get_folder_paths(FOLDER)], set(FORMATS))
+    return read_formats([Path(path) for path in folder_paths.get_folder_paths(FORMATS_FOLDER)], set(FORMATS))

@@ -20,7 +20,7 @@ from .load_preview import LoadPreview
 
 NO_MASK = 64  # pixels; what core's Load Image gives for pictures without alpha
 FLOAT = 4  # bytes
-CHUNK_FRAMES = 8  # frames between looks at progress and interrupt, and frames that the VAE gets at a time
+READ_AT_ONCE = 8  # frames between looks at progress and interrupt, and frames that the VAE gets at a time
 
 
 class Store(Protocol):
@@ -162,7 +162,7 @@ def fill(store: Store, frames: Generator[PixelArray, None, None], count: int, pr
     """Move all frames to their store, and show them."""
     progress = comfy.utils.ProgressBar(count)
     with closing(frames), preview:
-        while chunk := list(islice(frames, CHUNK_FRAMES)):
+        while chunk := list(islice(frames, READ_AT_ONCE)):
             model_management.throw_exception_if_processing_interrupted()
             store.put(chunk)
             for frame in chunk:

@@ -71,7 +71,7 @@ def is_inside(path: str, folder: str) -> bool:
         return False
 
 
-def problem(name: str | None, folder: bool = False) -> str | bool:
+def input_problem(name: str | None, folder: bool = False) -> str | bool:
     """What ``validate_inputs`` of a node returns: True, or a sentence."""
     if name is None:  # linked, and not known yet
         return True

@@ -33,7 +33,7 @@ from .video_output import video_output
 
 log = logging.getLogger("zoetrope")
 
-CHUNK_FRAMES = 8  # decoded at once; only these and those that wait for ffmpeg are in memory
+WRITTEN_AT_ONCE = 8  # decoded at once; only these and those that wait for ffmpeg are in memory
 PROXY_STEM = "zoetrope_preview"
 
 
@@ -99,7 +99,7 @@ def save_video(
     """
     order = plan.order(source.frames)
     model_management.throw_exception_if_processing_interrupted()
-    first = source.at(order[: min(CHUNK_FRAMES, source.frames)])
+    first = source.at(order[: min(WRITTEN_AT_ONCE, source.frames)])
     track = _track(audio, plan.format, len(order) / plan.frame_rate)
     with ExitStack() as stack:
         file, proxy, job = _claimed_job(stack, plan, first, track, metadata)
@@ -193,8 +193,8 @@ def _pieces(
 def _groups(order: list[int], frames: int) -> Iterator[range]:
     """Places in the order, a few at a time; the first showing and what comes after it do not mix."""
     for start, stop in ((0, frames), (frames, len(order))):
-        for place in range(start, stop, CHUNK_FRAMES):
-            yield range(place, min(place + CHUNK_FRAMES, stop))
+        for place in range(start, stop, WRITTEN_AT_ONCE):
+            yield range(place, min(place + WRITTEN_AT_ONCE, stop))
 
 
 def _track(audio: Mapping[str, Any] | None, row: VideoFormat, seconds: Fraction) -> AudioTrack | None:

@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from ...video.decode.frame_times import TimeMap, TimeSelection
 from ...video.decode.reader import VideoReader, open_video
 from ...video.encode.frame_arrays import to_uint8
-from ...video.frame_size import PixelArray, fitted, wanted_size
-
-MULTIPLE = 8  # sizes that latents can have
+from ...video.frame_size import LATENT_MULTIPLE, PixelArray, fitted, wanted_size
 
 
 class VideoInput:
@@ -70,7 +68,7 @@ class VideoInput:
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) that frames are given; see ``wanted_size``."""
-        return wanted_size(self._own, width, height, MULTIPLE)
+        return wanted_size(self._own, width, height, LATENT_MULTIPLE)
 
 
 def _part_of(video: Input.Video, reader: VideoReader, max_frames: int) -> TimeSelection:

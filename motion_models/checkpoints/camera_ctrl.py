@@ -10,18 +10,18 @@ from collections.abc import Iterator, Mapping
 from torch import Tensor
 
 from ..errors import MotionFileError
-from ..networks.camera_encoder import BLOCKS, PATCH, RAYS, CameraSpec
+from ..networks.camera_encoder import CAMERA_BLOCKS, PATCH, RAYS, CameraSpec
 from ..spec import HEADS, Site
 from .convert import concatenate, incomplete, take
 from .identify import FileKind, require_kind
 from .state_dict import tensors, unwrap
 from .weight_names import ATTENTION, FEED_FORWARD, POSITIONS, QKV, unet_block
 
-WRAPPERS = ("pose_encoder_state_dict", "attention_processor_state_dict")
+CAMERA_STATE_DICTS = ("pose_encoder_state_dict", "attention_processor_state_dict")
 FIRST = "encoder_conv_in.weight"
 CONVS = "encoder_down_conv_blocks.{level}.{block}."
 ATTENTIONS = "encoder_down_attention_blocks.{level}.{block}."
-KIND = "CameraCtrl file"
+CAMERA_CTRL_FILE = "CameraCtrl file"
 MERGE = re.compile(
     r"(?P<part>down_blocks|up_blocks)\.(?P<level>\d+)\.motion_modules\.(?P<block>\d+)\.temporal_transformer\."
     r"transformer_blocks\.0\.attention_blocks\.0\.processor\.qkv_merge\.(?P<end>weight|bias)"
@@ -48,19 +48,19 @@ def read_camera_checkpoint(content: object) -> tuple[CameraSpec, dict[str, Tenso
     spec = _spec(weights)
     ours = _convs(left, spec.widths)
     for level, width in enumerate(spec.widths):
-        for block in range(BLOCKS):
-            label, mine = ATTENTIONS.format(level=level, block=block), f"attentions.{BLOCKS * level + block}."
+        for block in range(CAMERA_BLOCKS):
+            label, mine = ATTENTIONS.format(level=level, block=block), f"attentions.{CAMERA_BLOCKS * level + block}."
             for theirs, name, widths in (*ATTENTION, *FEED_FORWARD):
                 name = name.format(n=0).replace("attentions.0.", "attention.")
                 shape = tuple(factor * width for factor in widths)
-                ours[mine + name] = take(left, label + theirs.format(n=0), shape, kind=KIND)
+                ours[mine + name] = take(left, label + theirs.format(n=0), shape, kind=CAMERA_CTRL_FILE)
             parts = [ours.pop(f"{mine}attention.{part}.weight") for part in QKV]
             ours[mine + "attention.to_qkv.weight"] = concatenate(parts)
             shape = (1, spec.max_frames, width)
-            ours[mine + "attention.positions"] = take(left, label + POSITIONS.format(n=0), shape, kind=KIND)
+            ours[mine + "attention.positions"] = take(left, label + POSITIONS.format(n=0), shape, kind=CAMERA_CTRL_FILE)
     for site, names in _merges(weights):
         for end, shape in (("weight", (site.channels,) * 2), ("bias", (site.channels,))):
-            ours[f"merges.{site.part}_{site.index}.{end}"] = take(left, names[end], shape, kind=KIND)
+            ours[f"merges.{site.part}_{site.index}.{end}"] = take(left, names[end], shape, kind=CAMERA_CTRL_FILE)
     if left:
         raise MotionFileError(
             f"this CameraCtrl file has a weight that the published model does not have, {min(left)}; "
@@ -71,51 +71,55 @@ def read_camera_checkpoint(content: object) -> tuple[CameraSpec, dict[str, Tenso
 
 def _named(content: object) -> dict[str, Tensor]:
     """Weights by published name."""
-    parts = [content[name] for name in WRAPPERS if name in content] if isinstance(content, Mapping) else []
+    parts = [content[name] for name in CAMERA_STATE_DICTS if name in content] if isinstance(content, Mapping) else []
     # AnimateDiff-Evolved strips the names, so its pruned file is read with or without blanks around them.
     entries = {name.strip(): value for part in parts or [content] for name, value in unwrap(part).items()}
     lines = "\n".join(entries)
     if not CAMERA_CTRL.matches(lines):
         if any(name.startswith("encoder_down_") or "qkv_merge" in name for name in entries):
             half = "qkv_merge" if re.search("^encoder_down_conv", lines, re.MULTILINE) else "encoder"
-            raise incomplete(f"its {half} weights are missing", KIND)
+            raise incomplete(f"its {half} weights are missing", CAMERA_CTRL_FILE)
         require_kind(entries, CAMERA_CTRL)
     return tensors(entries)
 
 
 def _spec(weights: Mapping[str, Tensor]) -> CameraSpec:
     widths = []
-    while (last := weights.get(CONVS.format(level=len(widths), block=BLOCKS - 1) + "block2.weight")) is not None:
+    while (last := weights.get(CONVS.format(level=len(widths), block=CAMERA_BLOCKS - 1) + "block2.weight")) is not None:
         widths.append(last.shape[0])
     positions = weights.get(ATTENTIONS.format(level=0, block=0) + POSITIONS.format(n=0))
     if not widths or positions is None or positions.ndim != 3:
-        raise incomplete(f"{CONVS.format(level=0, block=1)}block2.weight or the positional encoding is missing", KIND)
+        raise incomplete(
+            f"{CONVS.format(level=0, block=1)}block2.weight or the positional encoding is missing", CAMERA_CTRL_FILE
+        )
     if unfit := [width for width in widths if width % HEADS]:
-        raise incomplete(f"a level has {unfit[0]} channels, no multiple of {HEADS}", KIND)
+        raise incomplete(f"a level has {unfit[0]} channels, no multiple of {HEADS}", CAMERA_CTRL_FILE)
     sites = tuple(site for site, _ in _merges(weights))
     spec = CameraSpec(tuple(widths), sites, positions.shape[1])
     for site in sites:
         level = spec.level_of(site.part, site.index)
         if not 0 <= level < len(widths) or site.channels != widths[level]:
-            raise incomplete(f"the qkv_merge of {site.part} {site.index} has {site.channels} channels", KIND)
+            raise incomplete(
+                f"the qkv_merge of {site.part} {site.index} has {site.channels} channels", CAMERA_CTRL_FILE
+            )
     return spec
 
 
 def _convs(left: dict[str, Tensor], widths: tuple[int, ...]) -> dict[str, Tensor]:
     """The convolutions, taken out of ``left``."""
     ours = {
-        "conv_in.weight": take(left, FIRST, (widths[0], RAYS * PATCH**2, 3, 3), kind=KIND),
-        "conv_in.bias": take(left, "encoder_conv_in.bias", (widths[0],), kind=KIND),
+        "conv_in.weight": take(left, FIRST, (widths[0], RAYS * PATCH**2, 3, 3), kind=CAMERA_CTRL_FILE),
+        "conv_in.bias": take(left, "encoder_conv_in.bias", (widths[0],), kind=CAMERA_CTRL_FILE),
     }
     before = widths[0]
     for level, width in enumerate(widths):
-        for block in range(BLOCKS):
-            label, mine = CONVS.format(level=level, block=block), f"convs.{BLOCKS * level + block}."
+        for block in range(CAMERA_BLOCKS):
+            label, mine = CONVS.format(level=level, block=block), f"convs.{CAMERA_BLOCKS * level + block}."
             rows = [("block1", width, 3), ("block2", width, 1), *[("in_conv", before, 1)] * (before != width)]
             for name, channels_in, size in rows:
                 shape = (width, channels_in, size, size)
-                ours[f"{mine}{name}.weight"] = take(left, f"{label}{name}.weight", shape, kind=KIND)
-                ours[f"{mine}{name}.bias"] = take(left, f"{label}{name}.bias", (width,), kind=KIND)
+                ours[f"{mine}{name}.weight"] = take(left, f"{label}{name}.weight", shape, kind=CAMERA_CTRL_FILE)
+                ours[f"{mine}{name}.bias"] = take(left, f"{label}{name}.bias", (width,), kind=CAMERA_CTRL_FILE)
             before = width
     return ours
 

@@ -47,14 +47,14 @@ _PLAIN_MODULE = rf"^(down_blocks|mid_block|up_blocks)\..*{_MODULES}.*(norm|proj_
 _CONTROL_KEYS = r"^controlnet_cond_embedding\.|^controlnet_(down_blocks|mid_block)\.|^input_hint_block\."
 
 MOTION_MODULE = FileKind(_PLAIN_MODULE, "a motion module", _MODEL_HOME)
-MOTION_LORA = FileKind(_MODULES + r".*[._]lora[._]", "a MotionLoRA", _MOTION_LORA_HOME)
+MOTION_LORA_KIND = FileKind(_MODULES + r".*[._]lora[._]", "a MotionLoRA", _MOTION_LORA_HOME)
 SPARSE_CTRL = FileKind(_CONTROL_KEYS, "a SparseCtrl encoder", _SPARSE_HOME, also=_MODULES)
 
 # The first row that matches names the file, so a kind stands before the kinds whose keys it also has.
 KINDS = (
     SPARSE_CTRL,
     FileKind(r"qkv_merge|^pose_encoder|^encoder_down_", "a CameraCtrl encoder", _CAMERA_HOME),
-    MOTION_LORA,
+    MOTION_LORA_KIND,
     # Training checkpoints hold motion modules and the image LoRA they were trained with.
     FileKind(
         r"attentions\..*processor\..*_lora\.",

@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Literal, TypeVar
 
-Value = TypeVar("Value")
+Named = TypeVar("Named")
 Layout = Literal["original", "diffusers", "hotshot"]
 
 HOTSHOT = re.compile(r"(?<=\.)temporal_attentions\.(\d+)\.")
 # In diffusers' MotionAdapter the transformer sits directly in `motion_modules.<n>`.
 DIFFUSERS = re.compile(r"(?<=\.)motion_modules\.(\d+)\.(?=norm\.|proj_in\.|proj_out\.|transformer_blocks\.)")
-BLOCK = re.compile(r"(?<=\.transformer_blocks\.0\.)(attn1|attn2|norm1|norm2|norm3)\.")
+BLOCK_MEMBER = re.compile(r"(?<=\.transformer_blocks\.0\.)(attn1|attn2|norm1|norm2|norm3)\.")
 BLOCK_NAMES = {
     "attn1": "attention_blocks.0.",
     "attn2": "attention_blocks.1.",
@@ -31,14 +31,14 @@ def layout_of(names: Iterable[str]) -> Layout:
     return "original"
 
 
-def to_original(entries: Mapping[str, Value]) -> dict[str, Value]:
+def to_original(entries: Mapping[str, Named]) -> dict[str, Named]:
     """A motion module file with the names of the original release; the values are the given ones.
 
     Source:
         hotshotco/Hotshot-XL ``hotshot_xl/models/transformer_temporal.py``; diffusers
         ``scripts/convert_animatediff_motion_module_to_diffusers.py``, the other way round.
     """
-    renamed: dict[str, Value] = {}
+    renamed: dict[str, Named] = {}
     for name, value in entries.items():
         name = HOTSHOT.sub(r"motion_modules.\1.temporal_transformer.", name)
         name = name.replace(".pos_encoder.positional_encoding", ".pos_encoder.pe")
@@ -47,5 +47,5 @@ def to_original(entries: Mapping[str, Value]) -> dict[str, Value]:
             start = name.removesuffix("pos_embed.pe")
             renamed |= {f"{start}attention_blocks.{n}.pos_encoder.pe": value for n in range(2)}
         else:
-            renamed[BLOCK.sub(lambda match: BLOCK_NAMES[match[1]], name) if changed else name] = value
+            renamed[BLOCK_MEMBER.sub(lambda match: BLOCK_NAMES[match[1]], name) if changed else name] = value
     return renamed

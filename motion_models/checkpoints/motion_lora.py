@@ -8,7 +8,7 @@ from torch import Tensor
 from ..networks.low_rank import LoraPair
 from ..spec import site_key
 from .convert import incomplete
-from .identify import MOTION_LORA, require_kind
+from .identify import MOTION_LORA_KIND, require_kind
 from .state_dict import tensors, unwrap
 from .weight_names import QKV, unet_block
 
@@ -18,15 +18,15 @@ SITE = re.compile(
     r"(?:lora_unet_)?(?P<part>down_blocks|mid_block|up_blocks)(?:[._](?P<level>\d+))?"
     r"[._](?:motion_modules|temporal_attentions)[._](?P<block>\d+)[._](?:temporal_transformer[._])?"
 )
-BLOCK = r"transformer_blocks[._]0[._]"
-LAYER = re.compile(
-    rf"{BLOCK}(?:attention_blocks[._](?P<original>\d+)|attn(?P<diffusers>[12]))[._](?:processor[._])?"
+TRANSFORMER_BLOCK = r"transformer_blocks[._]0[._]"
+LORA_LAYER = re.compile(
+    rf"{TRANSFORMER_BLOCK}(?:attention_blocks[._](?P<original>\d+)|attn(?P<diffusers>[12]))[._](?:processor[._])?"
     r"(?P<weight>to_q|to_k|to_v|to_out)(?:[._](?:processor[._])?0)?"
-    rf"|{BLOCK}ff[._]net[._](?P<expand>0[._](?:processor[._])?proj)"
-    rf"|{BLOCK}ff[._]net[._](?P<contract>(?:processor[._])?2)"
+    rf"|{TRANSFORMER_BLOCK}ff[._]net[._](?P<expand>0[._](?:processor[._])?proj)"
+    rf"|{TRANSFORMER_BLOCK}ff[._]net[._](?P<contract>(?:processor[._])?2)"
     r"|(?:processor[._])?(?P<projection>proj_in|proj_out)"
 )
-ENTRY = re.compile(
+LORA_ENTRY = re.compile(
     r"(?:_lora|\.lora|\.lora_layer)\.(?P<named>up|down|alpha)(?:\.weight)?"
     r"|\.lora_(?P<short>A|B|up|down)(?:\.[\w-]+)?\.weight"
     r"|\.(?P<alpha>alpha)"
@@ -70,7 +70,7 @@ def read_motion_lora(content: object) -> LoraFile:
         ``scripts/convert_animatediff_motion_lora_to_diffusers.py``; PEFT's and kohya-ss/sd-scripts' file formats.
     """
     entries = unwrap(content)
-    require_kind(entries, MOTION_LORA)
+    require_kind(entries, MOTION_LORA_KIND)
     layers: dict[tuple[str, str], dict[str, tuple[str, Tensor]]] = {}
     unmatched = []
     for name, tensor in tensors(entries).items():
@@ -86,8 +86,8 @@ def read_motion_lora(content: object) -> LoraFile:
 def _parse(name: str) -> tuple[str, str, str] | None:
     """(our site, our layer with q, k and v apart, entry) of a weight's name."""
     site = SITE.match(name)
-    layer = site and LAYER.match(name, site.end())
-    entry = layer and ENTRY.fullmatch(name, layer.end())
+    layer = site and LORA_LAYER.match(name, site.end())
+    entry = layer and LORA_ENTRY.fullmatch(name, layer.end())
     if not site or not layer or not entry:
         return None
     place = site_key(*unet_block(site["part"], int(site["level"] or 0), int(site["block"])))

@@ -16,10 +16,10 @@ from .layouts import layout_of, to_original
 from .state_dict import tensors, unwrap
 from .weight_names import ORIGINAL, KeyTable, module_name, unet_block
 
-ENCODER = "img_encoder."  # AnimateLCM-I2V's names start with it
+IMAGE_ENCODER_PREFIX = "img_encoder."  # AnimateLCM-I2V's names start with it
 LATENT_INPUTS, IMAGE_INPUTS = 4, 5  # of PIA's first convolution: noisy latent; mask and condition latent
 SD15_LEVELS, SDXL_LEVELS = 4, 3  # of resolution
-BASES: dict[int, Base] = {SD15_LEVELS: "sd15", SDXL_LEVELS: "sdxl"}
+BASES_BY_LEVELS: dict[int, Base] = {SD15_LEVELS: "sd15", SDXL_LEVELS: "sdxl"}
 
 PublishedBlock = tuple[str, int, int]  # part, level and block of a published module
 Module = dict[str, Tensor]  # weights of one motion module, by the end of their names
@@ -79,10 +79,10 @@ def _image_weights(entries: Mapping[str, object]) -> tuple[dict[str, Tensor], Ma
 
     PIA's bias is left out: the bias of the checkpoint's own first convolution acts, as in PIA's own inference.
     """
-    encoder = {name: value for name, value in tensors(entries).items() if name.startswith(ENCODER)}
+    encoder = {name: value for name, value in tensors(entries).items() if name.startswith(IMAGE_ENCODER_PREFIX)}
     if encoder:
         return {
-            f"image_encoder.{name.removeprefix(ENCODER)}": value for name, value in encoder.items()
+            f"image_encoder.{name.removeprefix(IMAGE_ENCODER_PREFIX)}": value for name, value in encoder.items()
         }, "image_encoder"
     conv = entries.get("conv_in.weight")
     if isinstance(conv, Tensor) and conv.ndim == 4 and conv.shape[1] == LATENT_INPUTS + IMAGE_INPUTS:
@@ -137,7 +137,7 @@ def _recognise(
     """The family, and every motion module it must have in the order a UNet call reaches them."""
     levels = _levels(modules)
     middle = ("mid_block", 0, 0) in modules
-    base = BASES.get(levels)
+    base = BASES_BY_LEVELS.get(levels)
     family = base and find_family(base, middle, positions, mark, name)
     if not family:
         raise MotionFileError(

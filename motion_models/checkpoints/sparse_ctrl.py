@@ -26,10 +26,10 @@ from .weight_names import ORIGINAL, module_name, unet_block
 
 Kind = Literal["rgb", "scribble"]
 
-KIND = "SparseCtrl file"
+SPARSE_CTRL_FILE = "SparseCtrl file"
 LEVELS, BLOCKS = 4, 2  # of SD1.5's way down
 PIXELS, LATENT, MASK = 3, 4, 1  # channels of a hint: what the image has, and whether there is one
-TRAINED_WITH = next(family for family in FAMILIES if family.name == "v3")
+SPARSE_TRAINED_WITH = next(family for family in FAMILIES if family.name == "v3")
 
 _RESNET = {
     "norm1": "in_layers.0",
@@ -150,7 +150,7 @@ def _width(label: str, module: Mapping[str, Tensor]) -> int:
     norm = module.get("norm.weight")
     if norm is None or norm.shape[0] % GROUPS:
         finding = "is missing" if norm is None else f"has {norm.shape[0]} channels, no multiple of {GROUPS}"
-        raise incomplete(f"{label}.norm.weight {finding}", KIND)
+        raise incomplete(f"{label}.norm.weight {finding}", SPARSE_CTRL_FILE)
     return norm.shape[0]
 
 
@@ -165,12 +165,12 @@ def _spec(weights: Mapping[str, Tensor], widths: list[int], positions: int | Non
     prompt = weights.get("input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight")
     hint = weights.get("input_hint_block.0.weight")
     if prompt is None or hint is None:
-        raise incomplete("the first layer of the hint or of the prompt is missing", KIND)
+        raise incomplete("the first layer of the hint or of the prompt is missing", SPARSE_CTRL_FILE)
     sites = (unet_block("down_blocks", level, block) for level in range(LEVELS) for block in range(BLOCKS))
     motion = MotionSpec(
-        family=TRAINED_WITH,
+        family=SPARSE_TRAINED_WITH,
         sites=tuple(Site(place, index, width) for (place, index), width in zip(sites, widths, strict=True)),
-        max_frames=positions or TRAINED_WITH.positions,
+        max_frames=positions or SPARSE_TRAINED_WITH.positions,
         attentions=1,
     )
     kind: Kind = "scribble" if "input_hint_block.14.weight" in weights else "rgb"

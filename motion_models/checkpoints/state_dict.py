@@ -8,7 +8,7 @@ from ..errors import MotionFileError
 
 # Entries that hold the weights when a file wraps them: official releases and training scripts use
 # state_dict, CameraCtrl's training motion_module_state_dict, DeepSpeed module, SparseCtrl controlnet.
-WRAPPERS = ("state_dict", "motion_module_state_dict", "module", "model", "unet", "controlnet")
+WRAPPING_KEYS = ("state_dict", "motion_module_state_dict", "module", "model", "unet", "controlnet")
 
 # Put before every name by DistributedDataParallel, torch.compile, PEFT and pipelines that save all their models.
 PREFIXES = ("module.", "_orig_mod.", "base_model.model.", "unet.")
@@ -28,7 +28,7 @@ def unwrap(content: object) -> dict[str, object]:
         raise MotionFileError(
             f"this file holds a {type(content).__name__} and no named weights; choose a .safetensors or .ckpt file."
         )
-    for wrapper in WRAPPERS:
+    for wrapper in WRAPPING_KEYS:
         inner = content.get(wrapper)
         if isinstance(inner, Mapping):
             return unwrap(inner)

@@ -23,7 +23,7 @@ from .temporal_attention import Attention, TemporalAttention
 
 PATCH = 8  # pixels that one feature of the finest level covers, as one latent does
 RAYS = 6  # channels of Pluecker rays
-BLOCKS = 2  # of each level
+CAMERA_BLOCKS = 2  # of each level
 
 # Frames of one pass through the temporal attention, and the share of each in the blend of all passes.
 Span = tuple[Sequence[int], Sequence[float]]
@@ -145,7 +145,7 @@ class CameraNetwork(nn.Module):
         self.attentions = nn.ModuleList()
         width_in = spec.widths[0]
         for level, width in enumerate(spec.widths):
-            for block in range(BLOCKS):
+            for block in range(CAMERA_BLOCKS):
                 self.convs.append(ResidualBlock(width_in, width, level > 0 and block == 0, operations, **placing))
                 self.attentions.append(RayAttention(width, spec, operations, attention, device, dtype))
                 width_in = width
@@ -177,7 +177,7 @@ class CameraNetwork(nn.Module):
         features = []
         for number, (conv, attention) in enumerate(zip(self.convs, self.attentions, strict=True), start=1):
             x = attention(conv(x), spans)
-            if number % BLOCKS == 0:
+            if number % CAMERA_BLOCKS == 0:
                 features.append(x)
         return tuple(features)
 

@@ -12,7 +12,7 @@ from .positions import sinusoidal_positions
 from .residual_block import ResidualBlock
 
 LATENT = 4  # channels of an image latent
-BLOCKS = 2  # per level
+IMAGE_BLOCKS = 2  # per level
 
 
 class ImageEncoder(nn.Module):
@@ -45,7 +45,9 @@ class ImageEncoder(nn.Module):
         for before, channels in zip((widths[0], *widths), widths, strict=False):
             down = bool(blocks)
             blocks.append(ResidualBlock(before, channels, down, operations, device, dtype))
-            blocks += [ResidualBlock(channels, channels, False, operations, device, dtype) for _ in range(BLOCKS - 1)]
+            blocks += [
+                ResidualBlock(channels, channels, False, operations, device, dtype) for _ in range(IMAGE_BLOCKS - 1)
+            ]
         self.body = nn.ModuleList(blocks)
 
     def forward(self, latent: Tensor, frames: int, drift: float) -> tuple[Tensor, ...]:
@@ -66,6 +68,6 @@ class ImageEncoder(nn.Module):
         features = []
         for index, block in enumerate(self.body):
             x = block(x)
-            if index % BLOCKS == BLOCKS - 1:
+            if index % IMAGE_BLOCKS == IMAGE_BLOCKS - 1:
                 features.append(x)
         return tuple(features)

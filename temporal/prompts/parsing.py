@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-EXAMPLE = '"0": "a cat", "16": "a dog"'
+PROMPT_SCHEDULE_EXAMPLE = '"0": "a cat", "16": "a dog"'
 
 _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)"
 _FRAMES = rf"{_NUMBER}(?::(?:{_NUMBER})?)?"
@@ -71,7 +71,7 @@ def pieces(text: str) -> Iterator[Piece]:
 
 def unreadable(line: int, text: str, why: str) -> ValueError:
     """One sentence for what cannot be read in a schedule."""
-    return ValueError(f"Line {line} of the prompt schedule: {text} {why}; write for example {EXAMPLE}.")
+    return ValueError(f"Line {line} of the prompt schedule: {text} {why}; write for example {PROMPT_SCHEDULE_EXAMPLE}.")
 
 
 def _piece(text: str, start: int) -> tuple[Piece, int]:

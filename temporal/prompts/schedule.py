@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 
 from ..frame_keys import EASINGS, OUTSIDE, FrameKey, blends, outside, read_frame
-from .parsing import EXAMPLE, Piece, pieces
+from .parsing import PROMPT_SCHEDULE_EXAMPLE, Piece, pieces
 
 _EXPRESSION = re.compile(r"`[^`\n]*`")
 
@@ -96,7 +96,7 @@ def parse_prompt_schedule(text: str) -> PromptSchedule:
     """
     keys = tuple(key for piece in pieces(text) for key in _keys(piece))
     if not keys:
-        raise ValueError(f"The prompt schedule is empty; write for example {EXAMPLE}.")
+        raise ValueError(f"The prompt schedule is empty; write for example {PROMPT_SCHEDULE_EXAMPLE}.")
     return PromptSchedule(keys)
 
 

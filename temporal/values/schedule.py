@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..frame_keys import EASINGS, OUTSIDE, FrameKey, blends, outside, read_frame
 
-EXAMPLE = "0: 1.0, 16: 0.2 ease_in_out, -1: 0"
+VALUE_SCHEDULE_EXAMPLE = "0: 1.0, 16: 0.2 ease_in_out, -1: 0"
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def parse_value_schedule(text: str) -> ValueSchedule:
     pieces = [piece.strip() for piece in text.replace("\n", ",").split(",")]
     keys = tuple(_parse_key(piece) for piece in pieces if piece)
     if not keys:
-        raise ValueError(f"The value schedule is empty; write for example '{EXAMPLE}'.")
+        raise ValueError(f"The value schedule is empty; write for example '{VALUE_SCHEDULE_EXAMPLE}'.")
     return ValueSchedule(keys)
 
 
@@ -99,4 +99,4 @@ def _parse_key(piece: str) -> ValueKey:
 
 
 def _unreadable(piece: str, why: str) -> ValueError:
-    return ValueError(f"Schedule piece '{piece}' {why}; write for example '{EXAMPLE}'.")
+    return ValueError(f"Schedule piece '{piece}' {why}; write for example '{VALUE_SCHEDULE_EXAMPLE}'.")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from .settings import WindowSettings
 
-SMALLEST = 1e-37  # what core uses for "almost none" at the foot of a ramp: a normal number in float32
+SMALLEST_WEIGHT = 1e-37  # what core uses for "almost none" at the foot of a ramp: a normal number in float32
 
 
 def window_weights(settings: WindowSettings, window: list[int], total_frames: int) -> list[float]:
@@ -80,7 +80,11 @@ def _pyramid(frames: list[int], overlap: int, clip_ends: tuple[bool, bool]) -> l
 def _overlap_linear(frames: list[int], overlap: int, clip_ends: tuple[bool, bool]) -> list[float]:
     """1, with a ramp over the overlap at each end that is not the clip's own end."""
     weights = [1.0] * len(frames)
-    rise = [max(SMALLEST, i / (overlap - 1)) for i in range(overlap)] if overlap > 1 else [SMALLEST] * overlap
+    rise = (
+        [max(SMALLEST_WEIGHT, i / (overlap - 1)) for i in range(overlap)]
+        if overlap > 1
+        else [SMALLEST_WEIGHT] * overlap
+    )
     fall = rise if overlap > 1 else [1.0] * overlap
     if not clip_ends[0]:
         for i, weight in enumerate(rise[: len(frames)]):

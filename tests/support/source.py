@@ -14,7 +14,7 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 
 
 def name_of(path: Path) -> str:
-    """``host/call/frames.py``"""
+    """As text, for example ``host/call/frames.py``."""
     return path.relative_to(ROOT).as_posix()
 
 

@@ -17,12 +17,12 @@ from av.stream import Disposition
 
 from ..frame_size import LARGEST_SOURCE, check_source
 
-CONTAINERS = (
+READABLE_CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,apng,flv,mpegts,mpeg,mpegvideo,ogg,asf,nut,mxf,dv,ivf,h264,hevc,m4v,"
     "rm,wtv,yuv4mpegpipe,mp3,wav,flac,aac"  # the last four only to say that they hold no video
 )
 # For the container only: with options for streams too, PyAV 16 and 17 crash on FLV, whose streams are found later.
-CONTAINER_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+CONTAINER_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": READABLE_CONTAINERS}
 DECODER_OPTIONS = {"max_pixels": str(LARGEST_SOURCE)}
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # ffmpeg's own decoders leave the alpha out
 MOST_HZ, MOST_CHANNELS = 768_000, 64

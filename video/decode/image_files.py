@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from ..frame_size import FITS, LARGEST_SOURCE, PixelArray, fitted
 
 EXTENSIONS = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")  # Pillow runs a program for some of its others
+IMAGE_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")  # Pillow runs a program for some of its others
 MISMATCHES = (*FITS, "error")
 ORIENTATION = 0x0112  # EXIF
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -105,7 +105,7 @@ def fitted_image(path: str, picture: PixelArray, size: tuple[int, int], mismatch
 def _opened(path: str) -> Image.Image:
     Image.init()
     try:
-        image = Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN])
+        image = Image.open(path, formats=[name for name in IMAGE_FORMATS if name in Image.OPEN])
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise _unreadable(path, error) from error
     if image.width * image.height > LARGEST_SOURCE:

@@ -20,7 +20,7 @@ from ..frame_size import PixelArray
 from .audio import audio_bytes, read_audio
 from .container import VideoFile, nothing, video_stream
 from .frame_times import Timeline, ascending
-from .reformat import Reformatter, has_alpha, has_high_bit_depth, upright_size
+from .reformat import Reformatter, frame_has_alpha, has_high_bit_depth, upright_size
 from .webp import WebpReader, is_webp
 
 # Each of their packets is a frame with the time it is shown at; of others only decoding tells. GIF is not among them:
@@ -171,7 +171,9 @@ def scan(file: VideoFile) -> ContainerReader:
     if timeline is None:
         timeline, has_no_timestamps = _decoded(file)
     size = upright_size(first, aspect)
-    return ContainerReader(file, timeline, has_no_timestamps, size, has_alpha(first), has_high_bit_depth(first), aspect)
+    return ContainerReader(
+        file, timeline, has_no_timestamps, size, frame_has_alpha(first), has_high_bit_depth(first), aspect
+    )
 
 
 def open_video(file: str | BytesIO, check: Callable[[], object] = nothing) -> VideoReader:

@@ -12,7 +12,7 @@ import av.filter
 import numpy as np
 from av.sidedata.sidedata import Type
 
-from ..frame_size import PixelArray, placed, scaled_size
+from ..frame_size import SCALER_FLAGS, PixelArray, placed, scaled_size
 
 COLORS = ("auto", "bt601", "bt709")
 FULL_RANGE = 2  # AVColorRange
@@ -21,13 +21,12 @@ HIGH_DEFINITION_ROWS = 720  # from here on video without a tag is taken for BT.7
 # What is not asked for is taken away: the scaler refuses frames whose transfer or primaries it does not know.
 PLAIN = "setparams=color_primaries=unknown:color_trc=unknown"
 WHITE_OF_YUV = 255 << 8  # what ffmpeg's scaler makes 16-bit RGB of, from white in YUV; measured, FFmpeg 8 and 9
-SCALER = "flags=bicubic+accurate_rnd+full_chroma_int"
 # Where the colour of a pair of pixels lies: at the left one, as the film codecs have it (ITU-T H.264, annex E,
 # chroma_sample_loc_type 0). The scaler's own default is half a pixel to the right, which is right for JPEG only.
-LEFT = "in_h_chr_pos=0:in_v_chr_pos=128"
+LEFT_CHROMA = "in_h_chr_pos=0:in_v_chr_pos=128"
 
 
-def has_alpha(frame: av.VideoFrame) -> bool:
+def frame_has_alpha(frame: av.VideoFrame) -> bool:
     """Whether the frame's pixels can be transparent."""
     return frame.format.name == "pal8" or any(part.is_alpha for part in frame.format.components)
 
@@ -123,7 +122,7 @@ class Reformatter:
             width, height = scaled_size(upright_size(frame, self.aspect), self.size, self.fit)[
                 :: -1 if orientation.swap else 1
             ]
-            scale = ":".join((f"scale={width}:{height}", SCALER, *colors))
+            scale = ":".join((f"scale={width}:{height}", SCALER_FLAGS, *colors))
             self._graph, self._kind = _graph(frame, (PLAIN, scale, f"format={self.format}")), kind
         self._graph.push(frame)
         pixels = self._pixels(self._graph.pull())
@@ -139,7 +138,7 @@ class Reformatter:
         full = int(frame.color_range) == FULL_RANGE or name.startswith("yuvj")
         guessed = "bt709" if frame.height >= HIGH_DEFINITION_ROWS else "bt601"
         chosen = guessed if self.untagged == "auto" else self.untagged
-        place = () if name.startswith("yuvj") else (LEFT,)
+        place = () if name.startswith("yuvj") else (LEFT_CHROMA,)
         return f"in_color_matrix={MATRICES.get(matrix, chosen)}", f"in_range={'pc' if full else 'tv'}", *place
 
     def _pixels(self, frame: av.VideoFrame) -> PixelArray:

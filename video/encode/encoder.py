@@ -20,7 +20,7 @@ from ..file_names import part_path, remove
 from ..metadata.embed import embed
 from ..metadata.webp import overwrite_frames
 from ..metadata.workflow_text import write_ffmetadata
-from .ffmpeg_arguments import AUDIO, METADATA, first_pass, second_pass
+from .ffmpeg_arguments import AUDIO_FILE, METADATA, first_pass, second_pass
 from .frame_arrays import pad_to
 from .job import FRAME_NAME, EncodeJob
 from .pixel_conversion import raw_frames
@@ -99,7 +99,7 @@ class VideoEncoder:
         if job.has_tags:
             write_ffmetadata(self._work / METADATA, job.metadata)
         if job.audio is not None:
-            job.audio.write_raw(self._work / AUDIO)
+            job.audio.write_raw(self._work / AUDIO_FILE)
         if job.format.is_folder:
             part_path(job.path).mkdir(exist_ok=True)
 

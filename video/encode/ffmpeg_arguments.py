@@ -14,7 +14,7 @@ from .pixel_conversion import conversion, proxy_filters, raw_format, tags
 SPOOL = "frames.nut"
 PALETTE = "palette.nut"
 METADATA = "metadata.txt"
-AUDIO = "audio.f32"
+AUDIO_FILE = "audio.f32"
 # The first 32 frames, then every second, from 64 on every fourth and so on: colours of long clips are counted in a table
 # that would grow with every frame.
 SEEN = "select='not(mod(n,pow(2,floor(log(max(n,32)/32)/log(2)))))'"
@@ -67,7 +67,7 @@ def _single_pass(job: EncodeJob, work: Path) -> list[str]:
     next_input = 1
     if job.audio is not None:
         sample_rate, channels = str(job.audio.sample_rate), job.audio.channels
-        inputs += ["-f", "f32le", "-ar", sample_rate, "-ac", str(channels), "-i", _file(work / AUDIO)]
+        inputs += ["-f", "f32le", "-ar", sample_rate, "-ac", str(channels), "-i", _file(work / AUDIO_FILE)]
         kept = channels if channels in WHOLE_LAYOUTS else 2
         audio = ["-map", f"{next_input}:a", "-ac", str(kept)]
         next_input += 1

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..formats.video_format import PixelFormat
+from ..frame_size import SCALER_FLAGS
 
-SCALER = "flags=bicubic+accurate_rnd+full_chroma_int"
 BT709 = "color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
 TAGS = ("-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709", "-color_range", "tv")
 
@@ -77,10 +77,8 @@ def conversion(pixels: PixelFormat) -> str:
         return f"format={pixels.name}"
     tagged = f"setparams={BT709}"
     if pixels.bits > 8:
-        return (
-            f"{tagged},scale=in_range=tv:out_range=tv{chroma_location(pixels)}:{SCALER},format={pixels.name},{tagged}"
-        )
-    return f"scale=out_color_matrix=bt709:out_range=tv{chroma_location(pixels)}:{SCALER},format={pixels.name},{tagged}"
+        return f"{tagged},scale=in_range=tv:out_range=tv{chroma_location(pixels)}:{SCALER_FLAGS},format={pixels.name},{tagged}"
+    return f"scale=out_color_matrix=bt709:out_range=tv{chroma_location(pixels)}:{SCALER_FLAGS},format={pixels.name},{tagged}"
 
 
 def proxy_filters(pixels: PixelFormat, width: int, height: int) -> str:
@@ -88,8 +86,8 @@ def proxy_filters(pixels: PixelFormat, width: int, height: int) -> str:
     plain = PixelFormat("yuv420p")
     if pixels.bits > 8 and not pixels.is_rgb:
         size = f"{width}:{height}:in_range=tv:out_range=tv{chroma_location(plain)}"
-        return f"setparams={BT709},scale={size}:{SCALER},format={plain.name},setparams={BT709}"
-    return f"scale={width}:{height}:{SCALER},format=rgb24,{conversion(plain)}"
+        return f"setparams={BT709},scale={size}:{SCALER_FLAGS},format={plain.name},setparams={BT709}"
+    return f"scale={width}:{height}:{SCALER_FLAGS},format=rgb24,{conversion(plain)}"
 
 
 def tags(pixels: PixelFormat) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from threading import Thread
 
 WAITING = 2  # pieces; more would hold more of the clip without being faster
-POLL_SECONDS = 0.1
+QUEUE_POLL_SECONDS = 0.1
 
 
 class WriterThread:
@@ -33,7 +33,7 @@ class WriterThread:
         """
         while self._thread.is_alive():
             try:
-                return self._pieces.put(piece, timeout=POLL_SECONDS)
+                return self._pieces.put(piece, timeout=QUEUE_POLL_SECONDS)
             except queue.Full:
                 self._check()
         raise self._error or RuntimeError("A piece came after the end: hand over everything before.")
@@ -47,7 +47,7 @@ class WriterThread:
         self.put(None)
         while self._thread.is_alive():
             self._check()
-            self._thread.join(POLL_SECONDS)
+            self._thread.join(QUEUE_POLL_SECONDS)
         if self._error is not None:
             raise self._error
 

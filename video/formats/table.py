@@ -7,7 +7,7 @@ from .video_format import Encoder, PixelFormat, Quality, VideoFormat
 AAC = ("-c:a", "aac", "-b:a", "192k")
 OPUS = ("-c:a", "libopus", "-b:a", "160k")
 X264_CRF = "crf, 1 is best and 51 smallest"
-SMALLEST = {"libx264": 1, "libx265": 34}  # pixels; libx265 writes over its memory at 34x32 and crashes
+SMALLEST_SIZES = {"libx264": 1, "libx265": 34}  # pixels; libx265 writes over its memory at 34x32 and crashes
 NO_CHOICE = Quality(default=0, low=0, high=0, meaning="it is lossless, there is nothing to choose")
 RGB = (
     PixelFormat("rgb24"),
@@ -51,7 +51,7 @@ def _mp4(name: str, codec: str, encoders: tuple[Encoder, ...], quality: Quality,
         workflow="tags",
         audio=AAC,
         plays_as=None if codec == "h265" else "video",
-        smallest=SMALLEST.get(encoders[0].name, 16),
+        smallest=SMALLEST_SIZES.get(encoders[0].name, 16),
     )
 
 

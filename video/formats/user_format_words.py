@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from .table import AAC, OPUS, matroska_arguments, mp4_arguments
 from .video_format import PixelFormat
 
-AUDIO: dict[str, tuple[str, ...]] = {
+AUDIO_CODECS: dict[str, tuple[str, ...]] = {
     "aac": AAC,
     "libopus": OPUS,
     "libmp3lame": ("-c:a", "libmp3lame", "-b:a", "192k", "-ac", "2"),  # it knows no more channels
@@ -37,7 +37,7 @@ CONTAINERS: dict[str, Container] = {
         {"mp4": "video/mp4", "m4v": "video/x-m4v"}, ("aac", "libopus", "libmp3lame", "flac"), mp4_arguments
     ),
     "mov": Container({"mov": "video/quicktime"}, ("aac", "libmp3lame", "pcm_s16le", "pcm_s24le"), mp4_arguments),
-    "matroska": Container({"mkv": "video/x-matroska"}, tuple(AUDIO), matroska_arguments),
+    "matroska": Container({"mkv": "video/x-matroska"}, tuple(AUDIO_CODECS), matroska_arguments),
     "webm": Container({"webm": "video/webm"}, ("libopus", "libvorbis"), matroska_arguments),
     "avi": Container({"avi": "video/x-msvideo"}, ("aac", "libmp3lame", "pcm_s16le", "pcm_s24le"), lambda _loops: ()),
 }

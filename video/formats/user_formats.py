@@ -7,14 +7,14 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .user_format_words import AUDIO, CONTAINERS, OPTIONS, PIXELS
+from .user_format_words import AUDIO_CODECS, CONTAINERS, OPTIONS, PIXELS
 from .video_format import Encoder, PixelFormat, Quality, VideoFormat
 
 LARGEST_FILE = 64_000  # bytes
 HIGHEST_QUALITY = 256  # of the nodes' quality widget
 LONGEST_MEANING = 200
 NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
-ENCODER = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+ENCODER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 VALUE = re.compile(r"(-(?=[0-9]))?[A-Za-z0-9_.+][A-Za-z0-9_.+-]{0,38}")
 NEEDED = ("extension", "container", "video_encoder", "pixel_format")
 OTHERS = ("pixel_format_10bit", "pixel_format_alpha", "options", "quality", "audio_encoder", "plays_in_browser")
@@ -92,7 +92,7 @@ def _format(name: str, found: Mapping[str, Any]) -> VideoFormat:
     container = CONTAINERS[container_name]
     extension = _one_of(found["extension"], f"extension of {container_name}", container.mimes)
     encoder = found["video_encoder"]
-    if not isinstance(encoder, str) or not ENCODER.fullmatch(encoder) or encoder == "copy":
+    if not isinstance(encoder, str) or not ENCODER_NAME.fullmatch(encoder) or encoder == "copy":
         raise ValueError(f"video_encoder {_shown(encoder)} is no encoder, so name one of 'ffmpeg -encoders' as libx264")
     plays = found.get("plays_in_browser", False)
     if not isinstance(plays, bool):
@@ -190,7 +190,7 @@ def _pixels(found: Mapping[str, Any], plays: bool) -> tuple[PixelFormat, ...]:
 def _audio(found: Any, container: str) -> tuple[str, ...] | None:
     if found is None:
         return None
-    return AUDIO[_one_of(found, f"audio_encoder of {container}", CONTAINERS[container].audio)]
+    return AUDIO_CODECS[_one_of(found, f"audio_encoder of {container}", CONTAINERS[container].audio)]
 
 
 def _known_keys(found: Mapping[str, Any], needed: Collection[str], others: Collection[str], of: str = "") -> None:

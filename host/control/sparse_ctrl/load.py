@@ -8,7 +8,7 @@ import comfy.utils
 from torch import Tensor
 
 from ....motion_models.checkpoints.convert import incomplete
-from ....motion_models.checkpoints.sparse_ctrl import KIND, SparseSpec, read_sparse_checkpoint
+from ....motion_models.checkpoints.sparse_ctrl import SPARSE_CTRL_FILE, SparseSpec, read_sparse_checkpoint
 from ....motion_models.networks.module_call import ModuleCall
 from ...loading import model_files
 from .control import SparseControl, sparse_control
@@ -30,7 +30,7 @@ def load_sparse_control(name: str, scale: float = 1.0, effect: float = 1.0) -> S
     Raises:
         ValueError: the file is missing, unreadable, incomplete or no SparseCtrl; the sentence says what it is.
     """
-    _, state_dict = model_files.read(CONTROLNETS, name)
+    _, state_dict = model_files.read_file(CONTROLNETS, name)
     try:
         spec, weights = read_sparse_checkpoint(state_dict)
         control = _build(spec, weights, ModuleCall(scale=scale, effect=effect))
@@ -55,9 +55,11 @@ def _fill(network: SparseNetwork, weights: dict[str, Tensor]) -> None:
     try:
         missing, unknown = network.load_state_dict(weights, strict=False)
     except RuntimeError as error:
-        raise incomplete(f"a weight has another shape ({str(error).splitlines()[-1].strip()})", KIND) from error
+        raise incomplete(
+            f"a weight has another shape ({str(error).splitlines()[-1].strip()})", SPARSE_CTRL_FILE
+        ) from error
     if missing:
-        raise incomplete(f"{missing[0]} is missing", KIND)
+        raise incomplete(f"{missing[0]} is missing", SPARSE_CTRL_FILE)
     if unknown:
         raise ValueError(
             f"this SparseCtrl file has a weight that the published ones do not have, {unknown[0]}; choose "

@@ -147,7 +147,7 @@ def test_half_precision_networks_follow_the_dtype_of_the_run(motion, tmp_path):
     assert {weight.dtype for weight in guide.patcher.model.parameters()} == {torch.float16}
     half = toy.toy_model_patcher(dtype=torch.bfloat16)
     assert sample(animate(half, motion, conditioners=(guide,)), steps=1).isfinite().all()
-    assert camera.load_patcher(*guide.patcher.cached_patcher_init[1]).model.spec == guide.patcher.model.spec
+    assert camera.load_camera_patcher(*guide.patcher.cached_patcher_init[1]).model.spec == guide.patcher.model.spec
 
 
 @pytest.mark.newest_host

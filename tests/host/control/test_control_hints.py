@@ -15,7 +15,7 @@ from support.echo_control import FRAMES, echo, echo_adapter, hints_in, numbered,
 from support.toy_models import unet as toy
 from support.toy_models.unet import with_core_handler
 from zoetrope.host.control.apply import apply_per_frame
-from zoetrope.host.control.residuals import added, scaled
+from zoetrope.host.control.residuals import added, scaled_residuals
 from zoetrope.host.control.run import follow_frames
 from zoetrope.host.control.spec import ControlSpec
 from zoetrope.host.sampling.context_windows import apply_windows
@@ -253,12 +253,12 @@ def test_source_masks_of_inpaint_controls_follow_the_frames(count):
 @pytest.mark.newest_host
 def test_residuals_that_a_control_keeps_or_shares_are_not_scaled_in_place():
     kept = torch.ones(2, 1, 1, 1)
-    once = scaled({"input": [], "middle": [kept], "output": [kept, None, torch.ones(1, 3, 2, 2)]}, [1.0, 0.5])
+    once = scaled_residuals({"input": [], "middle": [kept], "output": [kept, None, torch.ones(1, 3, 2, 2)]}, [1.0, 0.5])
     assert kept.flatten().tolist() == [1.0, 1.0]
     assert [r.flatten().tolist() for r in (once["middle"][0], once["output"][0])] == [[1.0, 0.5]] * 2
     assert once["output"][1] is None
     assert once["output"][2].shape == (2, 3, 2, 2)  # a single image's residual becomes one per frame
-    tokens = scaled({"input": [torch.ones(2, 7, 3).half()]}, [0.0, 2.0])["input"][0]
+    tokens = scaled_residuals({"input": [torch.ones(2, 7, 3).half()]}, [0.0, 2.0])["input"][0]
     assert tokens.dtype == torch.float16 and tokens[:, 0, 0].tolist() == [0.0, 2.0]
 
 

@@ -12,7 +12,7 @@ from support.toy_models.motion import lora_state_dict, motion_state_dict
 from zoetrope.host.call.strength import Strength
 from zoetrope.host.loading import model_files as files
 from zoetrope.host.lora.motion_lora import load_motion_lora
-from zoetrope.host.motion.load import load_motion_model, load_patcher
+from zoetrope.host.motion.load import load_motion_model, load_motion_patcher
 
 
 @pytest.mark.parametrize(("version", "modules", "frames"), [("v1", 20, 24), ("v2", 21, 32), ("v3", 20, 32)])
@@ -94,7 +94,7 @@ def test_cached_patcher_init_builds_the_same_network(tmp_path):
     motion = motion_model(tmp_path, "v2")
     load, arguments = motion.patcher.cached_patcher_init
     again = load(*arguments, disable_dynamic=True)
-    assert load is load_patcher
+    assert load is load_motion_patcher
     assert all(
         torch.equal(a, b)
         for a, b in zip(again.model.state_dict().values(), motion.patcher.model.state_dict().values(), strict=True)

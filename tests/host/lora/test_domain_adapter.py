@@ -11,7 +11,7 @@ from zoetrope.host.call.sampling_range import SamplingRange
 from zoetrope.host.call.strength import Strength
 from zoetrope.host.loading import model_files as files
 from zoetrope.host.lora import motion_lora as lora
-from zoetrope.host.lora.domain_adapter import apply_domain_adapter, missing
+from zoetrope.host.lora.domain_adapter import apply_domain_adapter, missing_adapter
 
 ALWAYS = SamplingRange()
 
@@ -101,7 +101,7 @@ def test_other_files_are_refused(model, tmp_path):
     ordinary = put("loras", tmp_path / "ordinary.safetensors", {"lora_unet_x.lora_up.weight": torch.zeros(2, 2)})
     with pytest.raises(ValueError, match=r"ordinary.safetensors' is no domain adapter.*Load LoRA"):
         apply_domain_adapter(model, ordinary, 1.0, ALWAYS)
-    assert "models/loras" in missing("nowhere.ckpt")
+    assert "models/loras" in missing_adapter("nowhere.ckpt")
 
 
 def test_wired_as_a_motion_lora_it_is_sent_here(model, tmp_path):

@@ -153,7 +153,7 @@ def own_formats(tmp_path, monkeypatch):
     """The folder of the user's formats."""
     folder = tmp_path / "video_formats"
     folder.mkdir()
-    monkeypatch.setitem(folder_paths.folder_names_and_paths, formats.FOLDER, ([str(folder)], set()))
+    monkeypatch.setitem(folder_paths.folder_names_and_paths, formats.FORMATS_FOLDER, ([str(folder)], set()))
     return folder
 
 

@@ -53,7 +53,7 @@ def written(monkeypatch, frames, in_memory, **widgets):
     decoded, whole = Census(), Census()
 
     def at(numbers):
-        assert len(numbers) <= video.CHUNK_FRAMES
+        assert len(numbers) <= video.WRITTEN_AT_ONCE
         return decoded.add(torch.full((len(numbers), *SIZE, 3), 0.5))
 
     def counted(*given):
@@ -80,7 +80,7 @@ def test_the_same_few_pieces_are_alive_whatever_the_length(
     """One is written, ``WAITING`` wait, one is being made. Decoded: the first, which is kept, and the next."""
     decoded, whole, written_frames = written(monkeypatch, frames, in_memory, **widgets)
     assert written_frames == frames * shown - 2 * (shown // 2)
-    assert decoded.born >= frames / video.CHUNK_FRAMES
+    assert decoded.born >= frames / video.WRITTEN_AT_ONCE
     assert whole.most <= WAITING + 2
     assert decoded.most <= 2
     assert not [name for name in left_behind(folders) if "zoetrope-" in name]

@@ -3,7 +3,7 @@
 import pytest
 
 from support.files.motion import motion_file
-from zoetrope.motion_models.block_values import EXAMPLE, block_name, parse_block_values
+from zoetrope.motion_models.block_values import BLOCK_VALUES_EXAMPLE, block_name, parse_block_values
 from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoint
 from zoetrope.motion_models.checkpoints.weight_names import unet_block
 from zoetrope.motion_models.spec import Site
@@ -14,7 +14,7 @@ def site(part, level=0, block=0):
 
 
 def test_the_example_of_the_tooltip():
-    values = parse_block_values(EXAMPLE)
+    values = parse_block_values(BLOCK_VALUES_EXAMPLE)
     assert values.at(site("down_blocks", 1, 1)).effect == 1.0
     assert values.at(site("mid_block")).effect == 0.5
     assert values.at(site("up_blocks", 2, 0)).effect == 0.0

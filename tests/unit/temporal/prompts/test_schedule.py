@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoetrope.temporal.prompts.parsing import EXAMPLE
+from zoetrope.temporal.prompts.parsing import PROMPT_SCHEDULE_EXAMPLE
 from zoetrope.temporal.prompts.schedule import PromptShare, joined, parse_prompt_schedule
 
 
@@ -152,7 +152,9 @@ def test_what_json_writes_is_read(keys):
 def test_errors_show_line_piece_and_an_example(text, line, why):
     with pytest.raises(ValueError, match=why) as caught:
         parse_prompt_schedule(text)
-    assert str(caught.value).startswith(f"Line {line} of the prompt schedule: ") and EXAMPLE in str(caught.value)
+    assert str(caught.value).startswith(f"Line {line} of the prompt schedule: ") and PROMPT_SCHEDULE_EXAMPLE in str(
+        caught.value
+    )
 
 
 @pytest.mark.parametrize("text", ["", " \n,", "{}", "// nothing\n# yet"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoetrope.temporal.values.schedule import EASINGS, EXAMPLE, parse_value_schedule
+from zoetrope.temporal.values.schedule import EASINGS, VALUE_SCHEDULE_EXAMPLE, parse_value_schedule
 
 
 def values(text, total):
@@ -110,4 +110,4 @@ def test_values_stay_between_the_keys(keys):
 def test_errors_show_the_piece_and_an_example(text, piece):
     with pytest.raises(ValueError, match=piece) as caught:
         parse_value_schedule(text)
-    assert EXAMPLE in str(caught.value)
+    assert VALUE_SCHEDULE_EXAMPLE in str(caught.value)

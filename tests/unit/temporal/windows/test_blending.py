@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoetrope.temporal.windows.blending import SMALLEST, blend_shares, window_weights
+from zoetrope.temporal.windows.blending import SMALLEST_WEIGHT, blend_shares, window_weights
 from zoetrope.temporal.windows.schedules import windows_for_step
 from zoetrope.temporal.windows.settings import FUSE_METHODS, SCHEDULES, WindowSettings
 
@@ -23,7 +23,7 @@ def test_flat_is_flat():
 
 
 def test_overlap_linear_ramps_except_at_the_clip_ends():
-    thirds = [SMALLEST, 0.5, 1]
+    thirds = [SMALLEST_WEIGHT, 0.5, 1]
     assert weights("overlap_linear", list(range(5, 13)), 20, 3) == pytest.approx([*thirds, 1, 1, *thirds[::-1]])
     assert weights("overlap_linear", list(range(8)), 20, 3) == pytest.approx([1, 1, 1, 1, 1, *thirds[::-1]])
     assert weights("overlap_linear", list(range(12, 20)), 20, 3) == pytest.approx([*thirds, 1, 1, 1, 1, 1])
@@ -34,7 +34,9 @@ def test_overlap_linear_without_overlap_is_flat():
 
 
 def test_overlap_linear_ramps_both_ends_of_a_window_over_the_seam():
-    assert weights("overlap_linear", [18, 19, 0, 1, 2], 20, 2) == pytest.approx([SMALLEST, 1, 1, 1, SMALLEST])
+    assert weights("overlap_linear", [18, 19, 0, 1, 2], 20, 2) == pytest.approx(
+        [SMALLEST_WEIGHT, 1, 1, 1, SMALLEST_WEIGHT]
+    )
 
 
 @pytest.mark.parametrize("schedule", [s for s in SCHEDULES if s != "batched"])
