@@ -68,8 +68,8 @@ def servers(checkouts: list[Path]) -> Iterator[list[Any]]:
         clients = []
         for number, checkout in enumerate(checkouts):
             base = write_base(folder / str(number), checkout)
-            for path in (base / "input").iterdir():
-                os.utime(path, (0, 0))  # core writes the time of a video that was loaded into the prompt, and so into files
+            for path in (base / "input").rglob("*"):
+                os.utime(path, (0, 0))  # which is told by prompts that load it, and so by the files that they write
             host = toy_host(Path(os.environ["COMFYUI_DIR"]), base, folder / "models")
             clients.append(Client(stack.enter_context(server.running(host, extra=["--cpu"])).url))
         yield clients

@@ -1,4 +1,7 @@
-"""What will happen to each frame of a clip at each sampling step, read from a MODEL without sampling."""
+"""What will happen to each frame of a clip at each sampling step, read from a MODEL without sampling.
+
+Shapes: H, W = size of the picture in pixels.
+"""
 
 import copy
 import math

@@ -1,6 +1,6 @@
 """Changed copies of a motion model's positional encoding, and the gain of its attentions.
 
-Shape letters: F = frames of the positional encoding, C = channels.
+Shapes: F = frames of the positional encoding, C = channels.
 """
 
 from collections.abc import Mapping, Sequence

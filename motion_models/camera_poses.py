@@ -1,6 +1,6 @@
 """Camera poses over time and the Pluecker rays that CameraCtrl is conditioned on.
 
-Shape letters: F = frames, H and W = height and width of the rendered picture in pixels.
+Shapes: F = frames, H and W = height and width of the rendered picture in pixels.
 
 A pose is a pinhole camera: x right, y down, z forward. Translations have no unit; RealEstate10K's are about metres.
 """

@@ -202,7 +202,7 @@ class ApplyControlNetPerFrame(io.ComfyNode):
                 io.Conditioning.Input("positive", tooltip="What the clip should show."),
                 io.Conditioning.Input("negative", tooltip="What it should not show."),
                 io.ControlNet.Input("control_net", tooltip="ControlNet or T2I-Adapter of the checkpoint's kind."),
-                io.Image.Input("image", tooltip="Hint images in frame order: image 1 conditioners frame 0, and so on."),
+                io.Image.Input("image", tooltip="Hint images in frame order: image 1 guides frame 0, and so on."),
                 io.Float.Input(
                     "strength",
                     default=1.0,

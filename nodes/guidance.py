@@ -32,7 +32,7 @@ class GuidancePerFrame(io.ComfyNode):
                     "guidance",
                     0.0,
                     100.0,
-                    "How strongly the prompt conditioners, in place of the sampler's cfg. 1 leaves the negative prompt out. "
+                    "How strongly the prompt guides, in place of the sampler's cfg. 1 leaves the negative prompt out. "
                     "A MASK goes from 1 where it is black to the sampler's cfg where it is white.",
                     optional=False,
                     default=7.0,

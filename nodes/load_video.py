@@ -121,7 +121,7 @@ class LoadVideo(io.ComfyNode):
             ),
             io.Audio.Output(
                 display_name="audio",
-                tooltip="AudioTrack of the same time, as long as the frames; nothing for silent files.",
+                tooltip="Sound of the same time, as long as the frames; nothing for silent files.",
             ),
             io.Int.Output(display_name="frame_count", tooltip="How many frames."),
             io.Float.Output(display_name="fps", tooltip="Frames a second, for Combine Video."),

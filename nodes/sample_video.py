@@ -1,5 +1,7 @@
 """Nodes that sample clips of any length and write them while they are sampled."""
 
+from typing import Any
+
 from comfy_api.latest import Input, io
 
 from ..host.sampling.fifo import endless_frames
@@ -55,6 +57,17 @@ def video_outputs() -> list[io.Output]:
         io.Video.Output(display_name="video", tooltip="The finished file, for Trim Video and others."),
         io.Int.Output(display_name="frame_count", tooltip="Frames in the file."),
     ]
+
+
+def save_plan(hidden, rate, format: str, prefix: str, quality: int, save_output: bool) -> SavePlan:
+    """What is written where, checked before anything is sampled."""
+    return VideoSettings(
+        frame_rate=rate,
+        format=format,
+        filename_prefix=filled_prefix(prefix, hidden.prompt, hidden.extra_pnginfo),
+        quality=quality,
+        save_output=save_output,
+    ).resolved()
 
 
 def written(source: FrameSource, plan: SavePlan, audio, save_workflow: bool, hidden) -> io.NodeOutput:
@@ -162,13 +175,7 @@ class SampleEndless(io.ComfyNode):
         save_output: bool = True,
         save_workflow: bool = True,
     ) -> io.NodeOutput:
-        plan = VideoSettings(
-            frame_rate=frame_rate,
-            format=format,
-            filename_prefix=filled_prefix(filename_prefix, cls.hidden.prompt, cls.hidden.extra_pnginfo),
-            quality=quality,
-            save_output=save_output,
-        ).resolved()
+        plan = save_plan(cls.hidden, frame_rate, format, filename_prefix, quality, save_output)
         settings = FifoSettings(
             frames=frames,
             window=window,
@@ -260,17 +267,7 @@ class SampleVideo(io.ComfyNode):
         negative,
         vae: io.Vae.Type,
         video: Input.Video,
-        seed: int,
-        steps: int,
         cfg: float,
-        sampler_name: str,
-        scheduler: str,
-        denoise: float,
-        window: int,
-        overlap: int,
-        width: int,
-        height: int,
-        fit: str,
         max_frames: int,
         frame_rate: float,
         format: str,
@@ -279,27 +276,12 @@ class SampleVideo(io.ComfyNode):
         quality: int = -1,
         save_output: bool = True,
         save_workflow: bool = True,
+        **segments: Any,
     ) -> io.NodeOutput:
         source_video = VideoInput(video, max_frames)
-        plan = VideoSettings(
-            frame_rate=frame_rate or source_video.rate(),
-            format=format,
-            filename_prefix=filled_prefix(filename_prefix, cls.hidden.prompt, cls.hidden.extra_pnginfo),
-            quality=quality,
-            save_output=save_output,
-        ).resolved()
-        settings = SegmentSettings(
-            seed=seed,
-            steps=steps,
-            sampler_name=sampler_name,
-            scheduler=scheduler,
-            denoise=denoise,
-            window=window,
-            overlap=overlap,
-            width=width,
-            height=height,
-            fit=fit,
-        )
+        rate = frame_rate or source_video.rate()
+        plan = save_plan(cls.hidden, rate, format, filename_prefix, quality, save_output)
+        settings = SegmentSettings(**segments)
         inputs = SamplerInputs(model=model, positive=positive, negative=negative, cfg=cfg)
         source = sampled_video(inputs, source_video, settings, vae)
         if audio is None and not frame_rate:

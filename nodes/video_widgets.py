@@ -31,7 +31,7 @@ def audio_input() -> io.Input:
     return io.Audio.Input(
         "audio",
         optional=True,
-        tooltip="AudioTrack, cut or padded with silence to the clip. mp4, webm, mov and mkv can hold it.",
+        tooltip="Sound, cut or padded with silence to the clip. mp4, webm, mov and mkv can hold it.",
     )
 
 

@@ -22,7 +22,7 @@ RANGES = {
 
 @dataclass(frozen=True, kw_only=True)
 class PreprocessSettings:
-    """Widgets of the node; see there, and RANGES.
+    """How frames become hints; `RANGES` has what each number may be.
 
     Attributes:
         method: a key of METHODS.

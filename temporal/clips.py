@@ -1,7 +1,8 @@
 """Taking frames out of clips and joining clips, for every kind of clip that a wire carries.
 
-Shapes: F = frames. An IMAGE is (F, H, W, channels), a MASK (F, H, W) or (H, W). A LATENT is a dict whose ``samples`` are
-(F, C, h, w), and whose ``noise_mask``, ``batch_index`` and other entries may have one row or item per frame.
+Shapes: F = frames, H, W = size in pixels, C = channels, h, w = latent size. An IMAGE is (F, H, W, C), a MASK (F, H, W)
+or (H, W). A LATENT is a dict whose ``samples`` are (F, C, h, w), and whose ``noise_mask``, ``batch_index`` and other
+entries may have one row or item per frame.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""AudioTrack for a clip.
+"""Sound for a clip.
 
 Shapes: B = batch, C = channels, T = samples over time.
 """

@@ -1,4 +1,7 @@
-"""When something acts during sampling: the step of a UNet call, a percent range, and factors at points of it."""
+"""When something acts during sampling: the step of a UNet call, a percent range, and factors at points of it.
+
+Shapes: R = rows of the UNet call.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +20,7 @@ def sampling_step(options: Mapping[str, Any], timestep: Tensor) -> tuple[int, in
 
     Args:
         options: transformer_options with ``sample_sigmas``, the noise levels of all steps and the last one's result.
-        timestep: (N,) sigmas of the call.
+        timestep: (R,) sigmas of the call.
     """
     sigmas = options.get("sample_sigmas")
     if sigmas is None:

@@ -1,6 +1,7 @@
 """Strengths that may change over frames and over the picture.
 
-Shapes: F = frames of a chunk, M = frames of a mask, H, W = feature map, P = H * W.
+Shapes: F = frames of a chunk, M = frames of a mask, H, W = feature map, P = H * W,
+h, w = size of a mask.
 """
 
 import math

@@ -23,7 +23,7 @@ class ImageReferenceConditioner:
     """A condition image for AnimateLCM-I2V; see `Conditioner`.
 
     Attributes:
-        latent: (N, 4, H, W) of the image, as VAE Encode gives it; with N > 1 one for each frame, the last held.
+        latent: (N, 4, h, w) of the image, as VAE Encode gives it; with N > 1 one for each frame, the last held.
         drift: factor of the frame numbers' embedding, the authors' ``motion_scale``.
 
     Source:

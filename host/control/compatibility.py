@@ -1,6 +1,6 @@
 """Whether a control fits the checkpoint. Core would crash deep inside, or log a line and sample without the control.
 
-Shapes: B = images in the UNet call, C = channels, H, W = latent size, h, w = size of a residual.
+Shapes: R = rows of the UNet call, C = channels, H, W = latent size, h, w = size of a residual.
 """
 
 from typing import Any
@@ -36,7 +36,7 @@ def check_residuals(control: Residuals | None, unet: nn.Module, latents: tuple[i
     Args:
         control: what one control returned.
         unet: of the run; other models than UNets for pictures are not looked at.
-        latents: (B, C, H, W) of the call.
+        latents: (R, C, H, W) of the call.
 
     Raises:
         ValueError: a residual cannot be added; the sentence names the likely cause.

@@ -1,6 +1,6 @@
 """One UNet call of a control that follows the frames: its frames, their hints and factors, and the residuals.
 
-Shapes: B = images in the UNet call (chunks of F frames, chunk-major), C = channels, h, w = size of a residual.
+Shapes: R = rows of the UNet call (chunks of F frames, chunk-major), C = channels, h, w = size of a residual.
 """
 
 import logging
@@ -90,7 +90,7 @@ class ControlCall:
             )
 
     def residuals(self) -> Residuals | None:
-        """Residuals of this control alone, (B, ...), with every factor; None where nothing acts.
+        """Residuals of this control alone, (R, ...), with every factor; None where nothing acts.
 
         Raises:
             ValueError: the residuals do not fit the UNet.

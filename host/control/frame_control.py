@@ -3,6 +3,8 @@
 Core hands every window of a clip the first hints of the batch. FrameControl gathers the hints of the frames that
 are really in the UNet call and scales what the wrapped control returns, frame by frame. Here is its life from run to
 run; what it does in a UNet call is `ControlCall`.
+
+Shapes: R = rows of the UNet call (chunks of frames, chunk-major), C = channels, H, W = latent size.
 """
 
 from typing import Any, TypeAlias
@@ -109,10 +111,10 @@ class FrameControl(ControlBase):
         """Residuals of the chain up to this control for one UNet call.
 
         Args:
-            x_noisy: (B, C, H, W) latents; B images are chunks of frames, chunk-major.
-            t: (B,) sigmas.
+            x_noisy: (R, C, H, W) latents.
+            t: (R,) sigmas.
             cond: conditioning of the call.
-            batched_number: conditionings stacked in B.
+            batched_number: conditionings stacked in the rows.
             transformer_options: the call's options; they tell which frames the window holds.
 
         Returns:

@@ -1,6 +1,6 @@
 """Effect masks: where in the picture a control acts, frame by frame.
 
-Shapes: F = frames of a call, M = masks, B = images in the call (chunks of F frames), C = channels, h, w = size of a
+Shapes: F = frames of a call, M = masks, R = rows of the call (chunks of F frames), C = channels, h, w = size of a
 residual.
 """
 
@@ -65,7 +65,7 @@ class FrameMasks:
         self._sizes: dict[tuple[int, int], Tensor] = {}
 
     def at(self, residual: Tensor) -> Tensor:
-        """(B or 1, 1, h, w) factors of a residual.
+        """(R or 1, 1, h, w) factors of a residual.
 
         Raises:
             ValueError: the residual has no height and width.
@@ -86,6 +86,6 @@ class FrameMasks:
 
 
 def _resized(masks: Tensor, size: tuple[int, int]) -> Tensor:
-    """(n, 1, h, w) masks, averaged where they shrink, bilinear where they grow."""
+    """(M, 1, h, w) masks, averaged where they shrink, bilinear where they grow."""
     shrinks = size[0] <= masks.shape[-2] and size[1] <= masks.shape[-1]
     return interpolate(masks, size=size, mode="area" if shrinks else "bilinear")

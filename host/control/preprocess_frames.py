@@ -69,7 +69,7 @@ def _check_images(images: torch.Tensor) -> None:
 
 
 def _picture(image: torch.Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """(H, W, 3) bytes in RGB of (h, w, C) floats, rounded and clipped; alpha is dropped."""
+    """(H, W, 3) bytes in RGB of (H, W, C) floats, rounded and clipped; alpha is dropped."""
     floats = image.detach().to("cpu", torch.float32).contiguous().numpy()
     height, width, channels = floats.shape
     row = floats.reshape(1, -1)  # as one colour, which takes the number for all; OpenCV 4.8 would not for (4, 1)

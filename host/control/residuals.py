@@ -1,6 +1,6 @@
 """Arithmetic on what controls return.
 
-Shapes: B = images in the UNet call, C = channels, h, w = size of a residual.
+Shapes: R = rows of the UNet call, C = channels, h, w = size of a residual.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 Residuals = dict[str, list[Tensor | None]]  # by UNet part: input, middle, output
-MaskAt = Callable[[Tensor], Tensor]  # residual (B, C, h, w) -> mask (B, 1, h, w)
+MaskAt = Callable[[Tensor], Tensor]  # residual (R, C, h, w) -> mask (R, 1, h, w)
 
 
 def scaled_residuals(
@@ -18,8 +18,8 @@ def scaled_residuals(
     """Multiply residuals by one factor per image of the call.
 
     Args:
-        control: lists of residuals (B or 1, C, h, w), or (B or 1, tokens, C) for transformer models; changed in place.
-        factors: B factors.
+        control: lists of residuals (R or 1, C, h, w), or (R or 1, tokens, C) for transformer models; changed in place.
+        factors: R factors.
         weights: factor by (part, place in its list), 1 where none is given.
         mask: mask for a residual.
 
@@ -66,10 +66,10 @@ def scattered(whole: Residuals | None, some: Residuals | None, rows: list[int], 
         whole: what was put together so far, changed in place; None at the first.
         some: residuals (len(rows) or 1, ...) of the control's run on these rows.
         rows: numbers of the images.
-        images: B.
+        images: R.
 
     Returns:
-        Residuals (B, ...).
+        Residuals (R, ...).
     """
     if some is None:
         return whole

@@ -1,4 +1,7 @@
-"""View windows: windows inside the motion modules only, while the rest of the UNet sees all frames of a call."""
+"""View windows: windows inside the motion modules only, while the rest of the UNet sees all frames of a call.
+
+Shapes: R = rows of the UNet call.
+"""
 
 from dataclasses import replace
 
@@ -44,7 +47,7 @@ def views_at(model: ModelPatcher, frames: int, total: int, timestep: Tensor, opt
         model: MODEL of the run.
         frames: of a clip, or of a window of it. Only a whole clip can be a loop.
         total: frames of the clip.
-        timestep: (N,) sigmas of the call, on its device.
+        timestep: (R,) sigmas of the call, on its device.
         options: transformer_options of the call.
     """
     settings = views_of(model)

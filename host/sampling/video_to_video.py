@@ -29,18 +29,31 @@ from .sampler_inputs import SamplerInputs
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentSettings:
-    """The widgets of Sample Video To Video; see the node for their meaning."""
+    """The widgets of Sample Video To Video that say how its segments are sampled.
+
+    Attributes:
+        seed: of all noise.
+        steps: of the sampler.
+        sampler_name: one of core's.
+        scheduler: one of core's.
+        denoise: 0 gives the video back, 1 keeps nothing of it.
+        window: frames of a segment.
+        overlap: those of them that the segment before has finished.
+        width: pixels; 0 for the video's, or in proportion to height.
+        height: the same.
+        fit: how the video fills another proportion, one of `FITS`.
+    """
 
     seed: int
     steps: int
     sampler_name: str
     scheduler: str
     denoise: float
-    window: int = 16
-    overlap: int = 4
-    width: int = 0
-    height: int = 0
-    fit: str = "crop"
+    window: int
+    overlap: int
+    width: int
+    height: int
+    fit: str
 
 
 def sampled_video(inputs: SamplerInputs, video: VideoInput, settings: SegmentSettings, vae: Any) -> FrameSource:

@@ -1,6 +1,6 @@
 """One published motion module -> ours, every weight checked.
 
-Shape letters: F = frames of the positional encoding, C = channels of the module.
+Shapes: F = frames of the positional encoding, C = channels of the module.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,6 +1,6 @@
 """Reading a published motion module file: what it is, and its weights under our names.
 
-Shape letters: F = frames of the positional encoding, C = channels of one motion module.
+Shapes: F = frames of the positional encoding, C = channels of one motion module.
 """
 
 from collections.abc import Iterable, Mapping

@@ -5,7 +5,7 @@ Three layouts are published: the original (image layers named as in diffusers, m
 
 Our names are ComfyUI's for the image layers, and ``motion.input_<block>.`` before those of `keys` for a motion module.
 
-Shape letters: C = channels of a level, F = frames of the positional encoding.
+Shapes: C = channels of a level, F = frames of the positional encoding.
 """
 
 import re

@@ -1,6 +1,6 @@
 """CameraCtrl: an encoder of camera rays, and the layers that bring its features into motion modules.
 
-Shape letters: F = frames, C = channels of a level, H and W = height and width of the rendered picture, h and w = of a
+Shapes: F = frames, C = channels of a level, H and W = height and width of the rendered picture, h and w = of a
 level's features, N = h * w pixels as sequences over time.
 """
 

@@ -1,6 +1,6 @@
 """The feed-forward of a motion module.
 
-Shape letters: N = sequences, F = frames, C = channels.
+Shapes: N = sequences, F = frames, C = channels.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """AnimateLCM-I2V's image encoder: features of a condition image for each level of the UNet.
 
-Shape letters: F = frames, C = channels of a level, H, W = latent height and width, h, w = size at a level.
+Shapes: F = frames, C = channels of a level, H, W = latent height and width, h, w = size at a level.
 """
 
 from typing import Any

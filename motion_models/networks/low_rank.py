@@ -2,7 +2,7 @@
 
 Their memory is that of the files; strengths can change with every call, frame and pixel.
 
-Shape letters: O = outputs and I = inputs of a linear layer, R = rank.
+Shapes: O = outputs, I = inputs of a linear layer, R = rank.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

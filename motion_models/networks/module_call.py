@@ -1,8 +1,8 @@
 """How one motion module acts in one UNet call: numbers, or tensors over frames and pixels.
 
-Shape letters: B = chunks (conditionings in one call), W = windows stacked in a chunk, F = frames of a window,
-R = W * F rows of a chunk, C = channels, P = pixels of the module's feature map, N = B * W * P sequences over time.
-A value over time is (R, 1), one over time and pixels (R, P).
+Shapes: B = chunks (conditionings in one call), W = windows stacked in a chunk, F = frames of a window,
+R = W * F rows of a chunk, C = channels, P = pixels of the module's feature map, N = B * W * P sequences over time,
+V = views of a window, L = frames of a view. A value over time is (R, 1), one over time and pixels (R, P).
 """
 
 from collections.abc import Callable, Mapping

@@ -1,6 +1,6 @@
 """Motion modules: transformers over time that follow blocks of an image UNet.
 
-Shape letters: B = clips (windows of all conditionings in one call), F = frames, C = channels, H and W = latent height
+Shapes: B = clips (windows of all conditionings in one call), F = frames, C = channels, H and W = latent height
 and width, P = H * W pixels, N = B * P sequences over time.
 """
 

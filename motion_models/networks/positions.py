@@ -1,6 +1,6 @@
 """Positions of frames: the sinusoidal table, and the rule that no frame may be without one.
 
-Shape letters: F = frames, C = channels.
+Shapes: F = frames, C = channels.
 """
 
 import math

@@ -1,6 +1,6 @@
 """The convolution block of the encoders beside the motion modules, AnimateLCM-I2V's and CameraCtrl's.
 
-Shape letters: F = frames, C = channels, h and w = height and width.
+Shapes: F = frames, C = channels, h and w = height and width.
 """
 
 from typing import Any

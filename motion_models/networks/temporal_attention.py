@@ -1,6 +1,6 @@
 """Self-attention over time.
 
-Shape letters: N = sequences (chunks * pixels), F = frames, C = channels, A = heads, D = C / A.
+Shapes: N = sequences (chunks * pixels), F = frames, C = channels, A = heads, D = C / A.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Views: a long row of frames attends in short pieces that overlap, and the pieces are blended.
 
-Shape letters: N = sequences, F = frames, C = channels, V = views of one length, L = frames of a view.
+Shapes: N = sequences, F = frames, C = channels, V = views of one length, L = frames of a view.
 """
 
 from collections.abc import Iterable, Sequence

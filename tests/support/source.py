@@ -1,16 +1,22 @@
 """The pack's source as data, for the tests that hold its structure."""
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 from support.pack import ROOT
 
-CODE = ("nodes", "host", "motion_models", "temporal", "video", "charts", "preprocessors")
-FUTURE = ("training", "evaluation", "migration")  # pure packages that are planned; each joins the rules when it exists
-PACKAGES = tuple(name for name in (*CODE, *FUTURE) if (ROOT / name).is_dir())
+PURE = ("motion_models", "temporal", "video", "charts", "preprocessors")
+PLANNED = ("training", "evaluation", "migration")  # pure as well: the rules hold for each from its first file on
+PACKAGES = tuple(name for name in ("nodes", "host", *PURE, *PLANNED) if (ROOT / name).is_dir())
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+SHAPE = re.compile(r"\(([A-Za-z0-9 *+/.,-]+)\)")
+LENGTH = re.compile(
+    r"(?:\.\.\.|\w|\d+|\w ?[*+/-] ?\w(?: ?[*+/-] ?\w)*)?"
+)  # F, 3, B * F, W // 2 + 1 without the slashes
+DECLARED = re.compile(r"((?:\b[A-Za-z]\b(?:, | and )?)+) = ([^,.;]*)")
 
 
 def name_of(path: Path) -> str:
@@ -29,23 +35,66 @@ def file_of(module: tuple[str, ...]) -> Path | None:
     return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
 
 
-def outside_names(path: Path) -> Iterator[str]:
+def outside_names(path: Path) -> set[str]:
     """First names of what a file imports by absolute name."""
+    found = set()
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module.split(".")[0]
+            found.add(node.module.split(".")[0])
+    return found
 
 
 @cache
 def imported_files(path: Path) -> frozenset[Path]:
-    """Files of the pack that a file imports, also those for type checkers only."""
-    package = path.relative_to(ROOT).parts[:-1]
-    found = set()
+    """Files of the pack that a file imports, also those that only type checkers import."""
+    package, found = path.relative_to(ROOT).parts[:-1], set()
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.ImportFrom) and node.level:
             module = (*package[: len(package) - node.level + 1], *(node.module.split(".") if node.module else ()))
-            for alias in node.names:
-                found.add(file_of((*module, alias.name)) or file_of(module))
-    return frozenset(file for file in found - {None, path} if file is not None)
+            found |= {file_of((*module, alias.name)) or file_of(module) for alias in node.names}
+    return frozenset(file for file in found if file is not None and file != path)
+
+
+def functions(path: Path) -> Iterator[tuple[str, int]]:
+    """Names of all functions of a file, with their length in lines."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def public_names(path: Path) -> Iterator[str]:
+    """What a file defines at its top for others: functions, classes, types and constants."""
+    for node in tree(path).body:
+        names = []
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names = [node.name]
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [target.id for target in targets if isinstance(target, ast.Name)]
+        yield from (name for name in names if not name.startswith("_"))
+
+
+def prose(path: Path) -> list[str]:
+    """Docstrings and comments of a file."""
+    owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docs = [ast.get_docstring(node) for node in ast.walk(tree(path)) if isinstance(node, owners)]
+    return [doc for doc in docs if doc] + re.findall(r"#.*", path.read_text(encoding="utf-8"))
+
+
+def declared_letters(path: Path) -> Iterator[tuple[str, str]]:
+    """Letters that ``Shapes:`` paragraphs of a file explain, each with its meaning."""
+    for text in prose(path):
+        for legend in re.findall(r"Shapes: (.*?)(?:\n\n|\Z)", text, re.DOTALL):
+            for letters, meaning in DECLARED.findall(legend):
+                yield from ((letter, " ".join(meaning.split())) for letter in re.findall(r"\b[A-Za-z]\b", letters))
+
+
+def used_letters(path: Path) -> Iterator[tuple[str, str]]:
+    """Letters of shapes such as (B * F, C, H, W) in the prose of a file, each with that shape."""
+    for text in prose(path):
+        for match in SHAPE.finditer(text):
+            lengths = [length.strip() for length in match.group(1).split(",")]
+            if len(lengths) > 1 and all(map(LENGTH.fullmatch, lengths)):
+                yield from ((letter, match.group(0)) for letter in re.findall("[A-Za-z]", match.group(1)))

@@ -1,12 +1,11 @@
-"""Imports point one way: nodes -> host -> the pure packages."""
-
-import ast
+"""Imports point one way: nodes -> host -> the pure packages, and one way inside host; nothing goes in a circle."""
 
 import pytest
 
 from support.pack import ROOT
+from support.source import FILES, PLANNED, PURE, imported_files, name_of, outside_names
 
-HOST = {
+COMFYUI = {
     "comfy",
     "comfy_extras",
     "comfy_execution",
@@ -16,34 +15,64 @@ HOST = {
     "execution",
     "node_helpers",
 }
-PURE = {"motion_models", "temporal", "video", "charts", "preprocessors"}
+API = {"comfy_api", "comfy_api_nodes"}
 MAY_IMPORT = {
-    **{pure: set() for pure in PURE},
-    "host": PURE | HOST | {"comfy_api"},
-    "nodes": PURE | {"host", "comfy_api"},
+    **{pure: {pure} for pure in (*PURE, *PLANNED)},
+    "training": {"training", "motion_models", "temporal", "video"},
+    "evaluation": {"evaluation", "temporal", "video"},
+    "migration": {"migration", "temporal"},
+    "host": {"host", *PURE, *PLANNED},
+    "nodes": {"nodes", "host", *PURE, *PLANNED},
 }
-GUARDED = HOST | PURE | {"host", "nodes", "comfy_api", "comfy_api_nodes"}
-FILES = sorted(path for layer in MAY_IMPORT for path in (ROOT / layer).rglob("*.py"))
+MAY_NAME = {"host": COMFYUI | {"comfy_api"}, "nodes": {"comfy_api"}}  # of what belongs to ComfyUI
+
+# A package of host imports those of lower floors only, and none of its own floor.
+FLOORS = (
+    {"call", "loading", "video"},
+    {"progress", "prompts", "control", "lora"},
+    {"motion"},
+    {"conditioners", "sampling"},
+    {"preview_schedule.py"},
+)
+FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
+every_file = pytest.mark.parametrize("path", FILES, ids=name_of)
 
 
-def imported(path):
-    """Top-level names a file imports; ``from ..host import x`` counts as ``host``."""
-    depth = len(path.relative_to(ROOT).parts) - 1
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level in (0, depth + 1):
-            yield from ([node.module.split(".")[0]] if node.module else [a.name for a in node.names])
+def layer(path):
+    return path.relative_to(ROOT).parts[0]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def room(path):
+    """``call`` of ``host/call/frames.py``, a file's name where it lies in no room."""
+    return path.relative_to(ROOT).parts[1]
+
+
+@every_file
 def test_imports_point_down(path):
-    layer = path.relative_to(ROOT).parts[0]
-    assert set(imported(path)) & GUARDED <= MAY_IMPORT[layer]
+    assert {layer(other) for other in imported_files(path)} <= MAY_IMPORT[layer(path)]
+    assert outside_names(path) & (COMFYUI | API) <= MAY_NAME.get(layer(path), set())
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_file_is_short_and_ascii(path):
-    text = path.read_bytes()
-    assert text.count(b"\n") <= 400
-    assert text.isascii()
+@pytest.mark.parametrize("path", [path for path in FILES if layer(path) == "host"], ids=name_of)
+def test_imports_inside_host_point_down(path):
+    above = {
+        name_of(other)
+        for other in imported_files(path)
+        if layer(other) == "host" and room(other) != room(path) and FLOOR[room(other)] >= FLOOR[room(path)]
+    }
+    assert not above
+
+
+def test_every_room_of_host_has_a_floor():
+    rooms = {path.name for path in (ROOT / "host").iterdir()} - {"__init__.py", "__pycache__"}
+    assert rooms <= set(FLOOR)
+
+
+@every_file
+def test_no_file_imports_itself_through_others(path):
+    reached, waiting = set(), [path]
+    while waiting:
+        new = imported_files(waiting.pop()) - reached
+        reached |= new
+        waiting += new
+    assert path not in reached

@@ -213,7 +213,7 @@ def _hidden_vp8(packet: Any) -> bool:
 
 
 def _decoded(file: VideoFile) -> tuple[Timeline, bool]:
-    """Times of all frames, and whether they are only has_no_timestamps."""
+    """Times of all frames, and whether the file itself has none that can be used."""
     with file.open() as container:
         stream = video_stream(container)
         frames = [(frame.pts, frame.duration or 0) for frame in file.decoded(container, stream)]

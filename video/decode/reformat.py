@@ -53,7 +53,7 @@ class Orientation:
 def orientation_of(frame: av.VideoFrame) -> Orientation:
     """What the frame's display matrix asks for.
 
-    Source: ISO/IEC 14496-12 on the matrix (a, b, u, c, d, v, ...): x' = ax + cy, y' = bx + dy, y pointing down.
+    Source: ISO/IEC 14496-12 on the matrix a, b, u, c, d, v, ...: x' = ax + cy, y' = bx + dy, y pointing down.
     """
     data: Any = frame.side_data.get(Type.DISPLAYMATRIX)
     if data is None:

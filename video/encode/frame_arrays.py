@@ -33,7 +33,7 @@ def has_alpha(frames: torch.Tensor) -> bool:
 
 
 def to_pixels(frames: torch.Tensor, bits: int, alpha: bool) -> NDArray[Any]:
-    """Orientation floats 0-1 into whole numbers.
+    """Turn floats 0-1 into whole numbers.
 
     Args:
         frames: (F, H, W, C), any float type, any device. Gray becomes RGB.

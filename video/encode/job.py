@@ -1,9 +1,10 @@
 """One clip to write: everything about it, resolved once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from ..audio_track import AudioTrack
 from ..file_names import part_path
@@ -37,11 +38,11 @@ class EncodeJob:
     format: VideoFormat
     pixels: PixelFormat
     quality: int
-    loop_count: int
-    metadata: Mapping[str, str]
-    audio: AudioTrack | None
-    proxy: Path | None
-    work_dir: Path | None
+    loop_count: int = 0
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    audio: AudioTrack | None = None
+    proxy: Path | None = None
+    work_dir: Path | None = None
 
     @property
     def stored_size(self) -> tuple[int, int]:
@@ -68,13 +69,10 @@ def encode_job(
     quality: int = -1,
     bits: int = 8,
     alpha: bool = False,
-    loop_count: int = 0,
-    metadata: Mapping[str, str] | None = None,
     audio: AudioTrack | None = None,
-    proxy: Path | None = None,
-    work_dir: Path | None = None,
+    **more: Any,
 ) -> EncodeJob:
-    """Resolve what a user asked for. Nothing is started or created.
+    """Resolve what a user asked for, or raise a ValueError that says what the format cannot do.
 
     Args:
         path: see `EncodeJob`, here and below.
@@ -84,14 +82,8 @@ def encode_job(
         quality: the format's number, -1 for its default.
         bits: of each colour, wanted.
         alpha: whether the frames have transparency, which is kept where the format can.
-        loop_count: see there.
-        metadata: see there.
         audio: left out where the format has none.
-        proxy: see there.
-        work_dir: see there.
-
-    Raises:
-        ValueError: the format cannot do what is asked.
+        more: other fields of `EncodeJob`.
     """
     rate = exact_rate(frame_rate)
     format.require_rate(rate)
@@ -104,9 +96,6 @@ def encode_job(
         format=format,
         pixels=format.pixels_for(bits, alpha),
         quality=format.quality_or_default(quality),
-        loop_count=loop_count,
-        metadata=dict(metadata or {}),
         audio=audio if format.audio else None,
-        proxy=proxy,
-        work_dir=work_dir,
+        **more,
     )

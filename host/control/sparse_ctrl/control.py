@@ -1,6 +1,6 @@
 """SparseCtrl as a CONTROL_NET: key images at some frames of a clip guide all of it.
 
-Shapes: B = images in the UNet call (chunks of F frames, chunk-major), N = key images, K = those that the call sees,
+Shapes: R = rows of the UNet call (chunks of F frames, chunk-major), N = key images, K = those that the call sees,
 C = channels, H, W = size of the hint, h, w = size of the latents.
 """
 
@@ -123,10 +123,10 @@ class SparseControl(comfy.controlnet.ControlNet):
         """Residuals of the chain up to this control for one UNet call.
 
         Args:
-            x_noisy: (B, 4, h, w) latents.
-            t: (B,) sigmas.
+            x_noisy: (R, 4, h, w) latents.
+            t: (R,) sigmas.
             cond: conditioning of the call.
-            batched_number: conditionings stacked in B.
+            batched_number: conditionings stacked in the rows.
             transformer_options: the call's options; they tell which frames the window holds.
 
         Raises:

@@ -1,7 +1,8 @@
 """SparseCtrl's network: core's ControlNet with a motion module behind each block of the way down.
 
-Shapes: B = chunks * F images of the call, F = frames of a chunk (of all windows stacked in it), L = frames of a window,
-K = key images, C = channels, H, W = size of the hint, h, w = size of a residual.
+Shapes: R = chunks * F rows of the call, F = frames of a chunk (of all windows stacked in it), L = frames of a window,
+K = key images, C = channels, H, W = size of the hint, h, w = size of a residual, T = prompt tokens,
+D = width of a token's vector.
 """
 
 from dataclasses import dataclass
@@ -26,9 +27,9 @@ class SparseCall:
 
     Attributes:
         keys: (K, C, H, W) hints of the key images, each with its mask channel.
-        rows: hint of each of the B images: 0 is the empty one, n is key image n - 1.
+        rows: hint of each of the R rows: 0 is the empty one, n is key image n - 1.
         frames: L.
-        acting: (B,) 1 where the residuals count and 0 in windows that are left alone; None is 1 throughout.
+        acting: (R,) 1 where the residuals count and 0 in windows that are left alone; None is 1 throughout.
         motion: how the motion modules act.
     """
 
@@ -92,14 +93,14 @@ class SparseNetwork(comfy.cldm.cldm.ControlNet):
         """Residuals of all frames, those between the key images as well.
 
         Args:
-            x: (B, 4, h, w) noisy latents. SparseCtrl is trained on zeros in their place: only size and type count.
+            x: (R, 4, h, w) noisy latents. SparseCtrl is trained on zeros in their place: only size and type count.
             hint: (1, C, H, W) of a frame without a key image, its mask channel 0.
-            timesteps: (B,).
-            context: (B, T, D) prompt tokens.
+            timesteps: (R,).
+            context: (R, T, D) prompt tokens.
             sparse: the key images.
 
         Returns:
-            Lists of (B, C, h, w), as of any ControlNet.
+            Lists of (R, C, h, w), as of any ControlNet.
         """
         emb = self.time_embed(timestep_embedding(timesteps, self.model_channels, repeat_only=False).to(x.dtype))
         # Most frames have the same empty hint, so each distinct one is embedded once.

@@ -23,7 +23,18 @@ from zoetrope.host.sampling.video_to_video import SegmentSettings, VideoInput, s
 from zoetrope.temporal.noise import NoiseSettings, frame_noise
 from zoetrope.temporal.values.schedule import parse_value_schedule
 
-SEGMENTS = SegmentSettings(seed=3, steps=2, sampler_name="euler", scheduler="normal", denoise=0.7, window=4, overlap=2)
+SEGMENTS = SegmentSettings(
+    seed=3,
+    steps=2,
+    sampler_name="euler",
+    scheduler="normal",
+    denoise=0.7,
+    window=4,
+    overlap=2,
+    width=0,
+    height=0,
+    fit="crop",
+)
 pytestmark = pytest.mark.usefixtures("folders")
 
 
@@ -147,9 +158,7 @@ def test_video_node_keeps_length_rate_and_size(animated, vae, folders):
 def test_a_trimmed_video_is_read_from_where_it_starts(vae):
     """With denoise 0 the frames are the video's own, through the VAE."""
     model = toy.toy_model_patcher()
-    nothing = SegmentSettings(
-        seed=3, steps=2, sampler_name="euler", scheduler="normal", denoise=0.0, window=4, overlap=2
-    )
+    nothing = replace(SEGMENTS, denoise=0.0)
     whole, part = (
         sampled_video(inputs_for(model, prompts(), 2.0), VideoInput(video), nothing, vae)
         for video in (file_of(9), file_of(9, start_time=3 / 12, duration=5 / 12))

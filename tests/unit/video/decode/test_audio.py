@@ -1,4 +1,4 @@
-"""AudioTrack of the same time as the frames.
+"""Sound of the same time as the frames.
 
 The files hold a ramp from -0.5 to 0.5 at 8000 Hz, so a sample tells its time.
 """
