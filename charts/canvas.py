@@ -66,7 +66,9 @@ class Canvas:
         places = np.arange(len(colours)) if drawn is None else np.flatnonzero(drawn)
         self.picture[top : top + height, left + places] = colours[places]
 
-    def text(self, words: str, x: float, y: float, colour: Colour = TEXT, align: str = "left", size=SMALL) -> None:
+    def text(
+        self, words: str, x: float, y: float, colour: Colour = TEXT, align: str = "left", size: float = SMALL
+    ) -> None:
         """One line of text, ``y`` being its middle; ``align`` says which part of it is at ``x``."""
         width, height = text_size(words, size)
         start = {"left": x, "right": x - width, "center": x - width / 2}[align]

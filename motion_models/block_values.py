@@ -80,7 +80,7 @@ def parse_block_values(text: str) -> BlockValues:
     Raises:
         ValueError: an entry cannot be read; the sentence names it and shows an example.
     """
-    entries = []
+    entries: list[BlockValue] = []
     for piece in filter(None, (piece.strip() for piece in re.split(r"[,\n;]", text))):
         match = BLOCK_ENTRY.fullmatch(piece)
         numbers = [] if match is None else [finite(match["effect"]), finite(match["scale"] or "1")]

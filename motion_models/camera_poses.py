@@ -8,9 +8,11 @@ A pose is a pinhole camera: x right, y down, z forward. Translations have no uni
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from .numbers import finite
 
@@ -105,7 +107,7 @@ def motion_poses(motions: Iterable[tuple[str, float]], frames: int, first: int =
         for axis in range(3):
             turn[axis] += speed * MOTIONS[name].turn[axis] * FULL_ANGLE
             move[axis] += speed * MOTIONS[name].move[axis] * FULL_WAY
-    poses = []
+    poses: list[CameraPose] = []
     for step in range(first, first + frames):
         share = step / FULL_MOTION_FRAMES
         translation = torch.tensor([[share * way] for way in move], dtype=torch.float64)
@@ -140,7 +142,7 @@ def chain(previous: Poses, poses: Poses) -> Poses:
 def from_first(poses: Poses) -> Poses:
     """The same cameras in a world whose axes are those of the first camera."""
     matrices = _matrices(poses)
-    moved = matrices @ torch.linalg.inv(matrices[0])
+    moved = matrices @ matrices[0].inverse()
     return tuple(_placed(pose, matrix) for pose, matrix in zip(poses, moved, strict=True))
 
 
@@ -175,7 +177,7 @@ def _pose(number: int, words: list[str]) -> CameraPose:
             f"Line {number} of the camera poses has {len(words)} numbers and needs {NUMBERS}: time, fx, fy, cx, cy, "
             "two unused, then the 3 x 4 world-to-camera matrix row by row."
         )
-    values = []
+    values: list[float] = []
     for word in words:
         value = finite(word)
         if value is None:
@@ -186,7 +188,7 @@ def _pose(number: int, words: list[str]) -> CameraPose:
         raise ValueError(
             f"Line {number} of the camera poses has focal lengths {words[1]} and {words[2]}; they must be above 0."
         )
-    if abs(torch.linalg.det(_matrices((pose,))[0]).item()) < 1e-6:
+    if abs(_matrices((pose,))[0].det().item()) < 1e-6:
         raise ValueError(
             f"Line {number} of the camera poses has a matrix without an inverse; numbers 8 to 19 of the "
             "line must be a rotation and a translation, row by row."
@@ -213,7 +215,7 @@ def pluecker_rays(poses: Poses, height: int, width: int, device: torch.device | 
     """
     # Inverses in double precision on the CPU: some devices have none, and F matrices are nothing.
     matrices = _matrices(poses)
-    camera_to_first = (matrices[0] @ torch.linalg.inv(matrices)).float()
+    camera_to_first = (matrices[0] @ matrices.inverse()).float()
     camera_to_first[0] = torch.eye(4)
     camera_to_first = camera_to_first.to(device)
     fx, fy, cx, cy = _intrinsics(poses, height, width).to(device).T.unsqueeze(-1)
@@ -221,16 +223,16 @@ def pluecker_rays(poses: Poses, height: int, width: int, device: torch.device | 
     y = (torch.arange(height, device=device) + 0.5 - cy) / fy
     shape = (len(poses), height, width)
     rays = torch.stack((x[:, None, :].expand(shape), y[:, :, None].expand(shape), torch.ones(shape, device=device)), -1)
-    rays = rays / rays.norm(dim=-1, keepdim=True)
+    rays = normalize(rays, dim=-1)
     rotation, place = camera_to_first[:, :3, :3], camera_to_first[:, :3, 3]
     direction = torch.einsum("fij,fhwj->fihw", rotation, rays)
-    moment = torch.linalg.cross(place[:, :, None, None].expand_as(direction), direction, dim=1)
+    moment = torch.cross(place[:, :, None, None].expand_as(direction), direction, dim=1)
     return torch.cat((moment, direction), dim=1)
 
 
 def _intrinsics(poses: Poses, height: int, width: int) -> Tensor:
     """(F, 4) float32 fx, fy, cx and cy in pixels of a picture of H x W."""
-    rows = []
+    rows: list[list[float]] = []
     for pose in poses:
         wider = pose.aspect / (width / height)
         fx, fy = (pose.fx * wider, pose.fy) if wider > 1 else (pose.fx, pose.fy / wider)
@@ -255,4 +257,5 @@ def _placed(pose: CameraPose, matrix: Tensor) -> CameraPose:
 
 
 def _numbers(matrix: Tensor) -> tuple[float, ...]:
-    return tuple(matrix.flatten().tolist())
+    # torch says a list, not of what
+    return tuple(cast("list[float]", matrix.flatten().tolist()))  # pyright: ignore[reportUnknownMemberType]

@@ -53,7 +53,7 @@ def _waves(random: np.random.Generator, like: NDArray[np.generic]) -> Floats:
     height, width = like.shape
     grain = max(scaled(GRAIN, like), 1.0)
     points = random.random((round(height / grain) + 3, round(width / grain) + 3), dtype=np.float32)
-    waves = cv2.resize(points, (width, height), interpolation=cv2.INTER_CUBIC)
+    waves: Floats = cv2.resize(points, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32, copy=False)
     low, high = float(waves.min()), float(waves.max())
     return ((waves - low) / max(high - low, 1e-6)).astype(np.float32, copy=False)
 

@@ -10,6 +10,8 @@ mixed drawings were further from those of a clip without noise than unmixed ones
 Shapes: H = height, W = width. Pictures are (H, W, 3) bytes in RGB; flows are (H, W, 2) floats, x before y, in pixels.
 """
 
+from typing import Any, cast
+
 import cv2
 import numpy as np
 
@@ -36,8 +38,9 @@ def flow_back(now: Bytes, before: Bytes) -> Floats | None:
     if min(height, width) < SMALLEST_SIDE:
         return None
     small = [_half_grey(picture) for picture in (now, before)]
-    finder = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)  # type: ignore[attr-defined]
-    flow = finder.calc(small[0], small[1], None)
+    # OpenCV's stub does not know this function
+    finder = cast("Any", cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST))  # type: ignore[attr-defined]
+    flow: Floats = finder.calc(small[0], small[1], None)
     large = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR)
     large *= np.array([width / small[0].shape[1], height / small[0].shape[0]], np.float32)
     return large.astype(np.float32, copy=False)

@@ -3,6 +3,8 @@
 Shapes: H = height, W = width, N = lines. Pictures are (H, W, 3) bytes in RGB; drawings are (H, W) bytes.
 """
 
+from typing import cast
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +40,8 @@ def straight_lines(picture: Bytes, strength: Floats, weakest: float, length: flo
         weakest: strength that a line must have on average.
         length: of the shortest line, as a factor of the usual.
     """
-    found = cv2.createLineSegmentDetector().detect(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))[0]
+    # OpenCV's stub leaves out that nothing may be found
+    found = cast("Floats | None", cv2.createLineSegmentDetector().detect(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))[0])
     drawing = np.zeros(picture.shape[:2], np.uint8)
     if found is None:
         return drawing

@@ -72,7 +72,10 @@ TIERS = (
     Tier("parity", "tests/parity"),
     Tier("types", commands=(("-m", "pyright", "-p", ".host/pyright.json"),)),
     Tier("unit", "tests/unit"),
-    Tier("lint", commands=(("-m", "ruff", "check", "."), ("-m", "ruff", "format", "--check", "."))),
+    Tier(
+        "lint",
+        commands=(("-m", "ruff", "check", "."), ("-m", "ruff", "format", "--check", "."), ("-m", "codespell_lib")),
+    ),
     Tier("gpu", "tests/gpu"),
 )
 
@@ -104,9 +107,18 @@ def counts(report: Path) -> tuple[int, int, int]:
 
 
 def write_pyright_settings(host: Host) -> None:
-    """Point pyright at the host's modules; everything else is in pyproject.toml."""
+    """Point pyright at the host's modules; everything else is in pyproject.toml.
+
+    NumPy's stubs need 3.12: read as an older Python, half of them are of unknown type.
+    """
     paths = [str(host.comfyui), str(PACK / "scripts")]
-    settings = {"extends": "../pyproject.toml", "extraPaths": paths, "venvPath": ".", "venv": "venv"}
+    settings = {
+        "extends": "../pyproject.toml",
+        "extraPaths": paths,
+        "venvPath": ".",
+        "venv": "venv",
+        "pythonVersion": "3.12",
+    }
     write_atomic(HOME / "pyright.json", json.dumps(settings))
 
 
@@ -220,7 +232,8 @@ def set_up() -> Host:
     """The private hosts and the developer packages; a user's own ComfyUI is never used here."""
     host = ensure_private_host()
     with locked(HOME / "lock"):
-        ensure_packages(HOME, host.python, "developer", [PACK / "scripts" / "requirements-dev.txt"])
+        requirements = [PACK / "scripts" / f"requirements-{name}.txt" for name in ("unit", "dev")]
+        ensure_packages(HOME, host.python, "developer", requirements)
     write_pyright_settings(host)
     REPORTS.mkdir(parents=True, exist_ok=True)
     return host

@@ -9,7 +9,7 @@ from contextlib import suppress
 from threading import Thread
 
 try:
-    import imageio_ffmpeg
+    import imageio_ffmpeg  # pyright: ignore[reportMissingTypeStubs]  # it has none
 except ImportError:
     imageio_ffmpeg = None
 

@@ -14,7 +14,7 @@ from ..networks.camera_encoder import CAMERA_BLOCKS, PATCH, RAYS, CameraSpec
 from ..spec import HEADS, Site
 from .convert import concatenate, incomplete, take
 from .identify import FileKind, require_kind
-from .state_dict import tensors, unwrap
+from .state_dict import is_mapping, tensors, unwrap
 from .weight_names import ATTENTION, FEED_FORWARD, POSITIONS, QKV, unet_block
 
 CAMERA_STATE_DICTS = ("pose_encoder_state_dict", "attention_processor_state_dict")
@@ -71,7 +71,7 @@ def read_camera_checkpoint(content: object) -> tuple[CameraSpec, dict[str, Tenso
 
 def _named(content: object) -> dict[str, Tensor]:
     """Weights by published name."""
-    parts = [content[name] for name in CAMERA_STATE_DICTS if name in content] if isinstance(content, Mapping) else []
+    parts = [content[name] for name in CAMERA_STATE_DICTS if name in content] if is_mapping(content) else []
     # AnimateDiff-Evolved strips the names, so its pruned file is read with or without blanks around them.
     entries = {name.strip(): value for part in parts or [content] for name, value in unwrap(part).items()}
     lines = "\n".join(entries)
@@ -84,7 +84,7 @@ def _named(content: object) -> dict[str, Tensor]:
 
 
 def _spec(weights: Mapping[str, Tensor]) -> CameraSpec:
-    widths = []
+    widths: list[int] = []
     while (last := weights.get(CONVS.format(level=len(widths), block=CAMERA_BLOCKS - 1) + "block2.weight")) is not None:
         widths.append(last.shape[0])
     positions = weights.get(ATTENTIONS.format(level=0, block=0) + POSITIONS.format(n=0))

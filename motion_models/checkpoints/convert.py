@@ -34,7 +34,7 @@ def convert_module(
         MotionFileError: a weight is missing, of the wrong shape, or unknown.
     """
     left = dict(module)
-    ours = {}
+    ours: dict[str, Tensor] = {}
     for theirs, mine, widths in _rows(spec.attentions, table):
         ours[mine] = take(left, theirs, tuple(width * channels for width in widths), f"{label}.")
     for n in range(spec.attentions):

@@ -72,7 +72,7 @@ def read_motion_lora(content: object) -> LoraFile:
     entries = unwrap(content)
     require_kind(entries, MOTION_LORA_KIND)
     layers: dict[tuple[str, str], dict[str, tuple[str, Tensor]]] = {}
-    unmatched = []
+    unmatched: list[str] = []
     for name, tensor in tensors(entries).items():
         found = _parse(name)
         if found is None:

@@ -49,24 +49,22 @@ def _block(match: re.Match[str]) -> int:
 
 
 # (pattern of a name, its ComfyUI name); a name that matches none is ComfyUI's already.
-_NAMES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = tuple(
-    (re.compile(pattern), name)
-    for pattern, name in (
-        (r"time_embedding\.linear_([12])\.", lambda m: f"time_embed.{2 * int(m[1]) - 2}."),
-        (r"conv_in\.", lambda m: "input_blocks.0.0."),
-        (_DOWN + r"resnets\.(\d+)\.(\w+)\.", lambda m: f"input_blocks.{_block(m)}.0.{_RESNET.get(m[3], m[3])}."),
-        (_DOWN + r"attentions\.(\d+)\.", lambda m: f"input_blocks.{_block(m)}.1."),
-        (_DOWN + r"downsamplers\.0\.conv\.", lambda m: f"input_blocks.{3 * int(m[1]) + 3}.0.op."),
-        (r"mid_block\.resnets\.([01])\.(\w+)\.", lambda m: f"middle_block.{2 * int(m[1])}.{_RESNET.get(m[2], m[2])}."),
-        (r"mid_block\.attentions\.0\.", lambda m: "middle_block.1."),
-        (r"controlnet_down_blocks\.(\d+)\.", lambda m: f"zero_convs.{m[1]}.0."),
-        (r"controlnet_mid_block\.", lambda m: "middle_block_out.0."),
-        (_HINT + r"conv_in\.", lambda m: "input_hint_block.0."),
-        (_HINT + r"blocks\.(\d+)\.", lambda m: f"input_hint_block.{2 * int(m[1]) + 2}."),
-        (_HINT + r"conv_out\.", lambda m: "input_hint_block.14."),
-        (r"controlnet_cond_embedding\.(?=weight|bias)", lambda m: "input_hint_block.0."),
-    )
+_RENAMED: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
+    (r"time_embedding\.linear_([12])\.", lambda m: f"time_embed.{2 * int(m[1]) - 2}."),
+    (r"conv_in\.", lambda m: "input_blocks.0.0."),
+    (_DOWN + r"resnets\.(\d+)\.(\w+)\.", lambda m: f"input_blocks.{_block(m)}.0.{_RESNET.get(m[3], m[3])}."),
+    (_DOWN + r"attentions\.(\d+)\.", lambda m: f"input_blocks.{_block(m)}.1."),
+    (_DOWN + r"downsamplers\.0\.conv\.", lambda m: f"input_blocks.{3 * int(m[1]) + 3}.0.op."),
+    (r"mid_block\.resnets\.([01])\.(\w+)\.", lambda m: f"middle_block.{2 * int(m[1])}.{_RESNET.get(m[2], m[2])}."),
+    (r"mid_block\.attentions\.0\.", lambda m: "middle_block.1."),
+    (r"controlnet_down_blocks\.(\d+)\.", lambda m: f"zero_convs.{m[1]}.0."),
+    (r"controlnet_mid_block\.", lambda m: "middle_block_out.0."),
+    (_HINT + r"conv_in\.", lambda m: "input_hint_block.0."),
+    (_HINT + r"blocks\.(\d+)\.", lambda m: f"input_hint_block.{2 * int(m[1]) + 2}."),
+    (_HINT + r"conv_out\.", lambda m: "input_hint_block.14."),
+    (r"controlnet_cond_embedding\.(?=weight|bias)", lambda m: "input_hint_block.0."),
 )
+_NAMES = tuple((re.compile(pattern), name) for pattern, name in _RENAMED)
 
 
 @dataclass(frozen=True)

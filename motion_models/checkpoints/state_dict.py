@@ -1,6 +1,7 @@
 """Unwrapping what ``torch.load`` or safetensors returned into plain names and tensors."""
 
 from collections.abc import Mapping
+from typing import TypeGuard
 
 from torch import Tensor
 
@@ -24,17 +25,22 @@ def unwrap(content: object) -> dict[str, object]:
     Raises:
         MotionFileError: it is no state dict, or an empty one.
     """
-    if not isinstance(content, Mapping):
+    if not is_mapping(content):
         raise MotionFileError(
             f"this file holds a {type(content).__name__} and no named weights; choose a .safetensors or .ckpt file."
         )
     for wrapper in WRAPPING_KEYS:
         inner = content.get(wrapper)
-        if isinstance(inner, Mapping):
+        if is_mapping(inner):
             return unwrap(inner)
     if not content:
         raise MotionFileError("this file holds no weights at all; download it again.")
     return {_plain(str(name)): value for name, value in content.items()}
+
+
+def is_mapping(content: object) -> TypeGuard[Mapping[object, object]]:
+    """Whether something has entries by name, as a state dict does."""
+    return isinstance(content, Mapping)
 
 
 def tensors(entries: Mapping[str, object]) -> dict[str, Tensor]:

@@ -139,7 +139,7 @@ class CameraNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.spec = spec
-        placing = {"device": device, "dtype": dtype}
+        placing: dict[str, Any] = {"device": device, "dtype": dtype}
         self.conv_in = operations.Conv2d(RAYS * PATCH**2, spec.widths[0], 3, padding=1, **placing)
         self.convs = nn.ModuleList()
         self.attentions = nn.ModuleList()
@@ -174,7 +174,7 @@ class CameraNetwork(nn.Module):
         limit = self.spec.max_frames
         require_positions("This CameraCtrl file", limit, longest, f"encode them in spans of at most {limit}")
         x = self.conv_in(functional.pixel_unshuffle(rays, PATCH))
-        features = []
+        features: list[Tensor] = []
         for number, (conv, attention) in enumerate(zip(self.convs, self.attentions, strict=True), start=1):
             x = attention(conv(x), spans)
             if number % CAMERA_BLOCKS == 0:

@@ -41,7 +41,7 @@ class ImageEncoder(nn.Module):
         super().__init__()
         self.widths = widths
         self.conv_in = operations.Conv2d(LATENT, widths[0], 3, padding=1, device=device, dtype=dtype)
-        blocks = []
+        blocks: list[ResidualBlock] = []
         for before, channels in zip((widths[0], *widths), widths, strict=False):
             down = bool(blocks)
             blocks.append(ResidualBlock(before, channels, down, operations, device, dtype))
@@ -65,7 +65,7 @@ class ImageEncoder(nn.Module):
         x = self.conv_in(latent)
         numbers = sinusoidal_positions(frames, self.widths[0])[0, :, :, None, None]
         x = x + (drift * numbers).to(x)
-        features = []
+        features: list[Tensor] = []
         for index, block in enumerate(self.body):
             x = block(x)
             if index % IMAGE_BLOCKS == IMAGE_BLOCKS - 1:

@@ -63,7 +63,7 @@ class PoseMerge:
 
     def merged(self, h: Tensor) -> Tensor:
         """(N, F, C) with the pose in it."""
-        posed = (h.unflatten(0, (-1, self.pose.shape[0])) + self.pose).flatten(0, 1)  # the same for each chunk
+        posed = (h.reshape(-1, self.pose.shape[0], *h.shape[1:]) + self.pose).flatten(0, 1)  # the same for each chunk
         return h + self.strength * self.merge(posed)
 
 
@@ -81,7 +81,7 @@ class ModuleCall:
 
     scale: Value = 1.0
     effect: Value = 1.0
-    branches: Mapping[str, tuple[Branch, ...]] = field(default_factory=dict)
+    branches: Mapping[str, tuple[Branch, ...]] = field(default_factory=dict[str, tuple[Branch, ...]])
     pose: PoseMerge | None = None
     views: tuple[ViewGroup, ...] = ()
 
@@ -105,14 +105,14 @@ class ModuleCall:
         def arrange(value: Value) -> Value:
             if not isinstance(value, Tensor):
                 return value
-            windows = value.unflatten(0, (-1, frames)).transpose(1, 2)
+            windows = value.reshape(-1, frames, *value.shape[1:]).transpose(1, 2)
             if windows.shape[:2] == (1, 1):
                 return windows.unsqueeze(-1).flatten(0, 1)
             rows = windows.expand(-1, pixels, -1).flatten(0, 1).unsqueeze(-1)
             return rows.repeat(clips // windows.shape[0], 1, 1)
 
         def arrange_pose(pose: Tensor) -> Tensor:
-            return pose.unflatten(0, (-1, frames)).permute(0, 3, 1, 2).flatten(0, 1)
+            return pose.reshape(-1, frames, *pose.shape[1:]).permute(0, 3, 1, 2).flatten(0, 1)
 
         return self.mapped(arrange, arrange_pose)
 

@@ -151,8 +151,8 @@ class MotionModule(nn.Module):
         x = inner.run("proj_out", self.proj_out, self.feed_forward(x, inner))
         x = rearrange(x, "(b p) f c -> b f c p", b=clips)
         if isinstance(call.effect, Tensor):
-            effect = call.effect.unflatten(0, (-1, frames)).unsqueeze(2)  # (windows of a chunk, F, 1, P or 1)
-            return pixels + (x.unflatten(0, (-1, len(effect))) * effect).flatten(0, 1)
+            effect = call.effect.reshape(-1, frames, 1, call.effect.shape[1])  # (windows of a chunk, F, 1, P or 1)
+            return pixels + (x.reshape(-1, len(effect), *x.shape[1:]) * effect).flatten(0, 1)
         return torch.add(pixels, x, alpha=call.effect)
 
     def _attend(self, x: Tensor, call: ModuleCall) -> Tensor:

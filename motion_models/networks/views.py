@@ -30,7 +30,7 @@ class ViewGroup:
 
     def cut(self, x: Tensor) -> Tensor:
         """(N, F, ...) as (N * V, L, ...): the views of one sequence, then those of the next."""
-        return x.index_select(1, self.frames).unflatten(1, (self.count, -1)).flatten(0, 1)
+        return x.index_select(1, self.frames).reshape(-1, len(self.frames) // self.count, *x.shape[2:])
 
     def blend(self, parts: Tensor, onto: Tensor | None) -> Tensor:
         """Blend the views of each sequence.
@@ -45,7 +45,7 @@ class ViewGroup:
         Returns:
             (N, F, C).
         """
-        parts = parts.unflatten(0, (-1, self.count)).flatten(1, 2)
+        parts = parts.reshape(-1, self.count * parts.shape[1], *parts.shape[2:])
         mix = self.mix.to(parts.dtype).expand(parts.shape[0], -1, -1)
         return torch.bmm(mix, parts) if onto is None else torch.baddbmm(onto, mix, parts)
 

@@ -64,7 +64,7 @@ def _blocks(packets: Iterator[Any], stream: Any, rate: int) -> Iterator[Any]:
     """Decoded blocks as planes of floats at one rate and layout; damaged ones are left out."""
     layout = stream.codec_context.layout
     resampler: Any = av.AudioResampler(format="fltp", layout=layout, rate=rate)
-    kind: tuple = ()
+    kind: tuple[Any, ...] = ()
     for packet in packets:
         blocks: list[Any] = []
         with suppress(FFmpegError):

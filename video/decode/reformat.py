@@ -3,9 +3,10 @@
 Shapes: H, W = size in pixels, C = channels (3 RGB, 4 RGB and alpha).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import av
 import av.filter
@@ -55,7 +56,7 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
 
     Source: ISO/IEC 14496-12 on the matrix a, b, u, c, d, v, ...: x' = ax + cy, y' = bx + dy, y pointing down.
     """
-    data: Any = frame.side_data.get(Type.DISPLAYMATRIX)
+    data = cast("Mapping[Any, Any]", frame.side_data).get(Type.DISPLAYMATRIX)  # PyAV's stub does not say of what
     if data is None:
         return Orientation()
     a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
@@ -111,7 +112,7 @@ class Reformatter:
         self.format = {(3, False): "rgb24", (4, False): "rgba", (3, True): "rgb48le", (4, True): "rgba64le"}[
             self.channels, high_bit_depth
         ]
-        self._kind: tuple = ()
+        self._kind: tuple[Any, ...] = ()
         self._graph: Any = None
 
     def __call__(self, frame: av.VideoFrame) -> PixelArray:

@@ -83,7 +83,8 @@ class WebpReader:
 
 def _times(path: str) -> tuple[list[int], int]:
     """Start of each frame and end of the last, milliseconds. A still picture is one frame."""
-    times, now = [], 0
+    times: list[int] = []
+    now = 0
     with open(path, "rb") as file:
         file.seek(12)
         for name, size in _chunks(file):

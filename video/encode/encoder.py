@@ -5,7 +5,7 @@ Shapes: F = frames, H = height, W = width, C = channels (3 RGB, 4 RGB + alpha).
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -109,7 +109,7 @@ class VideoEncoder:
         self._writer.abandon()
 
     @contextmanager
-    def _one_sentence(self) -> Iterator[None]:
+    def _one_sentence(self) -> Generator[None, None, None]:
         """A full disk, a missing folder or a file that another program holds, while we write and not ffmpeg."""
         try:
             yield

@@ -39,7 +39,7 @@ class EncodeJob:
     pixels: PixelFormat
     quality: int
     loop_count: int = 0
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     audio: AudioTrack | None = None
     proxy: Path | None = None
     work_dir: Path | None = None

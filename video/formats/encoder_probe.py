@@ -71,5 +71,5 @@ def _reason(names: Sequence[str], program: str) -> str:
 
 def _first_words(stderr: bytes, code: int) -> str:
     """The first line has the cause; the lines after it only tell what stopped because of it."""
-    first = next(filter(None, map(said, stderr.splitlines())), "")
+    first = next((words for line in stderr.splitlines() if (words := said(line))), "")
     return first[:LONGEST_REASON] or f"ffmpeg ended with code {code} and gave no reason"

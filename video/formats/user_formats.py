@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from .user_format_words import AUDIO_CODECS, CONTAINERS, OPTIONS, PIXELS
 from .video_format import Encoder, PixelFormat, Quality, VideoFormat
@@ -81,7 +81,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         found = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"it is no JSON text ({str(error)[:100]}), so correct it there") from error
-    if not isinstance(found, dict):
+    if not _is_object(found):
         raise ValueError(f"it holds {_shown(found)}, so write the keys in one pair of braces")
     return found
 
@@ -123,7 +123,7 @@ def _encoder(name: str, fixed: tuple[str, ...], option: str | None) -> Encoder:
 
 def _options(found: Any, quality_option: str | None) -> tuple[str, ...]:
     """Return arguments; ":v" keeps options such as "b" from the sound."""
-    if not isinstance(found, dict):
+    if not _is_object(found):
         raise ValueError(f'options {_shown(found)} is no pair of braces, so write them as {{"preset": "slow"}}')
     words: list[str] = []
     for name, value in found.items():
@@ -149,7 +149,7 @@ def _quality(found: Any) -> tuple[Quality, str | None]:
     """Return what the quality number means and the encoder's option that takes it, if any."""
     if found is None:
         return NO_QUALITY, None
-    if not isinstance(found, dict):
+    if not _is_object(found):
         raise ValueError(f"quality {_shown(found)} is no pair of braces, so write {', '.join(QUALITY_KEYS)} in it")
     _known_keys(found, QUALITY_KEYS, (), "quality ")
     option = _one_of(found["option"], "quality option", OPTIONS)
@@ -191,6 +191,11 @@ def _audio(found: Any, container: str) -> tuple[str, ...] | None:
     if found is None:
         return None
     return AUDIO_CODECS[_one_of(found, f"audio_encoder of {container}", CONTAINERS[container].audio)]
+
+
+def _is_object(found: object) -> TypeGuard[dict[str, Any]]:
+    """Whether a value of JSON is one with keys, which are texts."""
+    return isinstance(found, dict)
 
 
 def _known_keys(found: Mapping[str, Any], needed: Collection[str], others: Collection[str], of: str = "") -> None:

@@ -4,7 +4,7 @@ Done on the server, so that API prompts get it too.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -108,8 +108,9 @@ def _names(node_id: str, node: Mapping[str, Any], workflow: Mapping[str, Any]) -
     """Return what a node is called: for search and replace, by its title, by its class; "" for none."""
     drawn = _drawn(node_id.split(":"), workflow)
     kind = node["class_type"]
-    title = drawn.get("title") or (node.get("_meta") or {}).get("title") or kind
-    return (drawn.get("properties") or {}).get(NAME_FOR_REPLACE, ""), title, kind
+    meta: Mapping[str, Any] = node.get("_meta") or {}
+    properties: Mapping[str, Any] = drawn.get("properties") or {}
+    return properties.get(NAME_FOR_REPLACE, ""), drawn.get("title") or meta.get("title") or kind, kind
 
 
 def _find(name: str, names: Mapping[str, tuple[str, str, str]]) -> str | None:
@@ -123,11 +124,14 @@ def _find(name: str, names: Mapping[str, tuple[str, str, str]]) -> str | None:
 
 def _drawn(path: list[str], workflow: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the node of the canvas, {} if unknown; "7:3" is node 3 of the subgraph that node 7 stands for."""
-    subgraphs = {graph.get("id"): graph for graph in (workflow.get("definitions") or {}).get("subgraphs") or []}
-    graph, node = workflow, {}
+    definitions: Mapping[str, Any] = workflow.get("definitions") or {}
+    inner: Iterable[Mapping[str, Any]] = definitions.get("subgraphs") or []
+    subgraphs = {graph.get("id"): graph for graph in inner}
+    unknown: Mapping[str, Any] = {}
+    graph, node = workflow, unknown
     for part in path:
-        node = next(_with_id(part, graph), {})
-        graph = subgraphs.get(node.get("type"), {})
+        node = next(_with_id(part, graph), unknown)
+        graph = subgraphs.get(node.get("type"), unknown)
     return node
 
 

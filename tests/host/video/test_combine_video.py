@@ -29,6 +29,7 @@ from support.combine import (
     saved_file,
     video_vae,
 )
+from zoetrope.host.video import formats, save_settings
 from zoetrope.host.video import frame_source as sources
 from zoetrope.host.video import save_video as video
 from zoetrope.nodes.combine_video import CombineVideo
@@ -318,6 +319,29 @@ def test_an_interrupt_during_the_last_chunk_is_noticed_while_ffmpeg_finishes(fol
         video.save_video(sources.FrameSource(16, at), plan_for("clip"))
     assert left_behind(folders) == ["output", "temp"]
     assert running_children() == []
+
+
+@pytest.mark.parametrize("format", ["h264-mp4", "prores-mov"])  # the second needs a proxy
+def test_a_run_checks_its_settings_once_and_asks_once_for_the_formats(folders, monkeypatch, format):
+    CombineVideo.GET_SCHEMA()  # the list of formats in the menu is made for every answer of the server
+    counted = {}
+
+    def count(module, name):
+        function = getattr(module, name)
+
+        def counting(*args):
+            counted[name] = counted.get(name, 0) + 1
+            return function(*args)
+
+        monkeypatch.setattr(module, name, counting)
+
+    for name in ("exact_rate", "clean_prefix", "check_format", "available_formats"):
+        count(save_settings, name)
+    for name in ("_user_formats", "find_ffmpeg", "keep_writable"):
+        count(formats, name)
+    combine(images=images(9), format=format)
+    assert len(counted) == 7
+    assert set(counted.values()) == {1}
 
 
 def test_two_runs_at_once_write_two_files(folders):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zoetrope.temporal.sparse_keyframes import SPREADS, Keyframes, keys_in_window, parse_keyframes
+from zoetrope.temporal.sparse_keyframes import SPREADS, Keyframes, KeyPlan, keys_in_window, parse_keyframes, plan_keys
 
 
 @pytest.mark.parametrize(
@@ -102,3 +102,20 @@ def test_without_borrowing_and_without_keys():
     assert keys_in_window(WINDOW, (0,), nearest=False) == {}
     assert keys_in_window(WINDOW, (), nearest=True) == {}
     assert keys_in_window(WINDOW, (9,), nearest=False) == {1: 9}
+
+
+def test_a_plan_numbers_the_key_images_that_are_seen():
+    """Two windows share key 4; key 12 lies in neither; the third window borrows it."""
+    plan = plan_keys([(2, 3, 4, 5), (4, 5, 6, 7), (8, 9, 10, 11)], {4, 12}, nearest=True)
+    assert plan == KeyPlan(
+        keys=(4, 12),
+        rows=(0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 2),
+        acting=(True,) * 12,
+    )
+
+
+def test_windows_without_a_key_do_not_act():
+    plan = plan_keys([(0, 1), (2, 3)], {3}, nearest=False)
+    assert plan == KeyPlan(keys=(3,), rows=(0, 0, 0, 1), acting=(False, False, True, True))
+    assert plan_keys([(0, 1)], {3}, nearest=False) is None
+    assert plan_keys([(0, 1)], (), nearest=True) is None

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoetrope.temporal.windows.schedules import step_phase, windows_for_step
-from zoetrope.temporal.windows.settings import SCHEDULES, WITHOUT_OVERLAP, WindowSettings
+from zoetrope.temporal.windows.blending import WEIGHTS_BY_METHOD
+from zoetrope.temporal.windows.schedules import WINDOWS_BY_SCHEDULE, step_phase, windows_for_step
+from zoetrope.temporal.windows.settings import FUSE_METHODS, SCHEDULES, WITHOUT_OVERLAP, WindowSettings
 
 
 @st.composite
@@ -50,6 +51,13 @@ def test_every_length_at_every_step_of_a_usual_run(schedule, overlap):
 @pytest.mark.parametrize("total", [1, 15, 16])
 def test_a_clip_that_fits_one_window_is_one_window(schedule, total):
     assert windows_for_step(WindowSettings(length=16, overlap=4, schedule=schedule), total, 3) == [list(range(total))]
+
+
+def test_every_name_has_a_function_and_every_function_a_name():
+    """The names are the widgets' choices; their order is part of the contract."""
+    assert tuple(WINDOWS_BY_SCHEDULE) == SCHEDULES
+    assert tuple(WEIGHTS_BY_METHOD) == FUSE_METHODS
+    assert set(WITHOUT_OVERLAP) < set(SCHEDULES)
 
 
 def test_known_windows():

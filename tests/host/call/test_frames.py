@@ -1,0 +1,163 @@
+"""Which frames a UNet call holds, and that everybody who asks gets the same answer."""
+
+import pytest
+import torch
+from comfy.context_windows import IndexListContextWindow
+from comfy.patcher_extension import WrappersMP
+
+import nodes
+from support.files.sparse import sparse_file
+from support.toy_models import unet as toy
+from support.toy_models.files import animate, motion_model, put, relative_error
+from zoetrope.host.call import keys
+from zoetrope.host.call.frames import CallFrames, call_frames, published_frames
+from zoetrope.host.call.sampling_range import SamplingRange
+from zoetrope.host.call.strength import Strength
+from zoetrope.host.control.apply import apply_per_frame
+from zoetrope.host.lora.unet_lora import apply_lora
+from zoetrope.host.sampling.context_windows import apply_windows
+from zoetrope.nodes.sparse_ctrl import LoadSparseCtrl, SparseKeyframes
+from zoetrope.temporal.values.schedule import parse_value_schedule
+from zoetrope.temporal.windows.settings import WindowSettings
+
+WINDOW, TOTAL = (20, 21, 22, 23), 48
+RISE = parse_value_schedule("0: 0.0, -1: 2.0")  # another value at every frame, and in clips of another length
+
+
+def of_core(frames=WINDOW, total=TOTAL, **fields):
+    window = IndexListContextWindow(list(frames), dim=0, total_frames=total)
+    for name, value in fields.items():
+        setattr(window, name, value)
+    return {"context_window": window}
+
+
+def of_evolved(frames=WINDOW, total=TOTAL):
+    return {"ad_params": {"sub_idxs": list(frames), "full_length": total, "context_length": len(frames)}}
+
+
+FIRST_EIGHT = tuple(range(8))
+CASES = {
+    "nothing is announced": ({}, 8, CallFrames(FIRST_EIGHT, 8)),
+    "two conditionings": ({"cond_or_uncond": [0, 1]}, 8, CallFrames((0, 1, 2, 3), 4, 2)),
+    "core's window": (of_core(), 4, CallFrames(WINDOW, TOTAL, 1, announced=True)),
+    "core's window, two conditionings": (
+        of_core() | {"cond_or_uncond": [0, 1]},
+        8,
+        CallFrames(WINDOW, TOTAL, 2, announced=True),
+    ),
+    "two tiles of core's window": (of_core(), 8, CallFrames(WINDOW, TOTAL, 2, announced=True)),
+    "two tiles, two conditionings": (
+        of_core() | {"cond_or_uncond": [0, 1]},
+        16,
+        CallFrames(WINDOW, TOTAL, 4, announced=True),
+    ),
+    "another pack's window": (of_evolved(), 8, CallFrames(WINDOW, TOTAL, 2, announced=True)),
+    "a window over another axis": (of_core(dim=2), 8, CallFrames(FIRST_EIGHT, 8)),
+    "core's anchor": (of_core(causal_anchor_index=19), 5, CallFrames((19, *WINDOW), TOTAL, 1, announced=True)),
+    "no anchor": (of_core(causal_anchor_index=-1), 4, CallFrames(WINDOW, TOTAL, 1, announced=True)),
+    "a window that does not fit": (of_core(), 6, CallFrames(tuple(range(6)), TOTAL, 1, misfit=4)),
+    "the clip's length": ({keys.CLIP_LENGTH: 4}, 8, CallFrames((0, 1, 2, 3), 4, 2)),
+    "two windows of ours": (
+        published_frames([0, 1, 2, 2, 3, 4], 12, 3, windows=2),
+        6,
+        CallFrames((0, 1, 2, 2, 3, 4), 12, 1, 2, announced=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_frames_of_a_call(case):
+    options, rows, frames = CASES[case]
+    assert call_frames(options, rows) == frames
+
+
+def test_windows_that_are_stacked_have_one_length():
+    frames = call_frames(published_frames([0, 1, 2, 2, 3, 4], 12, 3, windows=2), 6)
+    assert (frames.length, frames.by_window) == (3, ((0, 1, 2), (2, 3, 4)))
+
+
+def test_what_a_control_was_told_counts_where_the_options_say_nothing():
+    assert call_frames({}, 8, 1, WINDOW, TOTAL) == CallFrames(WINDOW, TOTAL, 2, announced=True)
+    assert call_frames(of_core((1, 2), 9), 4, 1, WINDOW, TOTAL) == CallFrames((1, 2), 9, 2, announced=True)
+
+
+# ------------------------------------------------------------------------------- two tiles in a call are two calls
+
+
+def two_tiles(executor, x, t, c_concat, c_crossattn, control, transformer_options, **kwargs):
+    """A pack that samples in tiles and stacks two: the batch doubles, and nobody is told."""
+    chunks = len(transformer_options["cond_or_uncond"])
+    each = len(x) // chunks
+    doubled = [
+        torch.cat([part for chunk in value.split(len(value) // chunks) for part in (chunk, chunk)])
+        for value in (x, t, c_crossattn)
+    ]
+    out = executor(*doubled[:2], c_concat, doubled[2], control, transformer_options, **kwargs)
+    halves = out.split(each)
+    assert len(halves) == 2 * chunks
+    for first, second in zip(halves[::2], halves[1::2], strict=True):
+        assert relative_error(first, second) < 1e-5  # both tiles hold the same frames
+    return torch.cat(halves[::2])
+
+
+def with_motion(model, folder):
+    return animate(model, motion_model(folder, "v2"), scale=RISE)
+
+
+def with_lora(model, folder):
+    layer = "diffusion_model.input_blocks.2.1.transformer_blocks.0.attn1.to_q"
+    pair = {f"{layer}.lora_up.weight": torch.ones(32, 2), f"{layer}.lora_down.weight": torch.ones(2, 32)}
+    name = put("loras", folder / "style.safetensors", pair)
+    return apply_lora(model, name, Strength(1.0, (RISE,)), SamplingRange())
+
+
+@pytest.mark.parametrize("apply", [with_motion, with_lora])
+def test_motion_models_and_loras_see_the_same_frames_in_tiles(tmp_path, apply):
+    plain = toy.toy_model_patcher()
+    tiled = plain.clone()
+    tiled.add_wrapper_with_key(WrappersMP.APPLY_MODEL, "tiles", two_tiles)
+    made = {}
+    for name, model in (("plain", plain), ("tiled", tiled)):
+        windowed = apply_windows(apply(model, tmp_path), WindowSettings(length=4, overlap=0, schedule="batched"), 1)
+        made[name] = toy.sample(windowed, noise=toy.noise_for(12, 8), steps=1)
+    assert relative_error(made["tiled"], made["plain"]) < 1e-5
+    # Frames 0 to 7 of 8, as the tiles would be without the announcement, get other values.
+    assert RISE.at(12)[4:8] != RISE.at(8)[4:8]
+
+
+def control_per_frame(folder):
+    conds = (toy.conditioning(), toy.conditioning(6))
+    (positive, *_), _ = apply_per_frame(conds, toy.toy_controlnet(), toy.hints(TOTAL, 64), 1.0, (0.0, 1.0), RISE)
+    return positive[1]["control"]
+
+
+def sparse_ctrl(folder):
+    put("controlnet", folder / "scribble.safetensors", sparse_file("scribble"))
+    (loaded,) = LoadSparseCtrl.execute("scribble.safetensors").args
+    # at frame 21 of 48
+    (keyed,) = SparseKeyframes.execute(loaded, "0, 0.4468", "indexes", "nearest", 1.0).args
+    conds = (toy.conditioning(), toy.conditioning(6))
+    positive, _ = nodes.ControlNetApplyAdvanced().apply_controlnet(*conds, keyed, toy.hints(2, 64), 1.0, 0.0, 1.0)
+    return positive[0][1]["control"]
+
+
+@pytest.mark.parametrize("make", [control_per_frame, sparse_ctrl])
+def test_controlnets_see_the_same_frames_in_tiles(tmp_path, make):
+    """Frames 20 to 23 of 48 as two tiles: 8 rows under an announcement of 4 frames."""
+    control, base = make(tmp_path), toy.toy_model_patcher().model
+    control.pre_run(base, base.model_sampling.percent_to_sigma)
+
+    def call(options, tiles):
+        rows = len(WINDOW) * tiles
+        x = toy.noise_for(len(WINDOW), 8).repeat(tiles, 1, 1, 1)
+        cond = {"c_crossattn": toy.conditioning()[0][0].repeat(rows, 1, 1)}
+        levels = {"cond_or_uncond": [0], "sigmas": torch.full((1,), 3.0)}
+        given = control.get_control(x, torch.full((rows,), 3.0), cond, 1, {**levels, **options})
+        return [part.clone() for layers in given.values() for part in layers if part is not None]
+
+    with torch.inference_mode():
+        once, twice, unknown = call(of_core(), 1), call(of_core(), 2), call({}, 2)
+    assert len(once) == len(twice) > 3
+    for single, double, guessed in zip(once, twice, unknown, strict=True):
+        assert relative_error(double, torch.cat([single, single])) < 1e-3  # float32 in a batch of another size
+        assert relative_error(double, guessed) > 1e-2  # frames 0 to 7 of 8 would be something else
