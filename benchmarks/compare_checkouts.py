@@ -19,6 +19,7 @@ import gc
 import importlib.util
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -332,4 +333,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that servers end with the script
     sys.exit(main())
