@@ -27,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -250,29 +251,26 @@ def row(name: str, rounds: list[tuple[float, float]]) -> bool:
     return ratio <= MOST
 
 
-def in_turns(works: list[Callable[[], Any]], rounds: int) -> list[tuple[float, float]]:
+def in_turns(works: list[Callable[[], float]], rounds: int) -> list[tuple[float, float]]:
     """Seconds of both, each first in every other round; one round before counts for nothing."""
     found = []
     for number in range(rounds + 1):
         order = [0, 1] if number % 2 else [1, 0]
-        seconds = dict(sorted((side, timed(works[side])) for side in order))
+        seconds = {side: works[side]() for side in order}
         found.append((seconds[0], seconds[1]))
     return found[1:]
 
 
 def import_seconds(checkout: Path) -> float:
     command = [sys.executable, __file__, str(checkout), "--import-of", str(checkout)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    compiled = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}  # as a user has it
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=compiled)
     return float(done.stdout.splitlines()[-1])
 
 
 def compare_imports(checkouts: list[Path], rounds: int) -> bool:
-    found = []
-    for number in range(rounds):
-        order = [0, 1] if number % 2 else [1, 0]
-        seconds = {side: import_seconds(checkouts[side]) for side in order}
-        found.append((seconds[0], seconds[1]))
-    return row("import of the pack", found)
+    works = [partial(import_seconds, checkout) for checkout in checkouts]
+    return row("import of the pack", in_turns(works, rounds))
 
 
 def sampling(pack: Pack) -> Callable[[], Any]:
@@ -297,6 +295,10 @@ def combining(pack: Pack) -> Callable[[], Any]:
     return lambda: pack.run("CombineVideo", **widgets)
 
 
+def timing(work_of: Callable[[Pack], Callable[[], Any]], packs: list[Pack]) -> list[Callable[[], float]]:
+    return [partial(timed, work_of(pack)) for pack in packs]
+
+
 def compare_cost(checkouts: list[Path], packs: list[Pack], rounds: int) -> list[str]:
     import torch
 
@@ -304,8 +306,8 @@ def compare_cost(checkouts: list[Path], packs: list[Pack], rounds: int) -> list[
     good = {"import": compare_imports(checkouts, rounds)}
     calls = STEPS * len(range(0, FRAMES - 2, WINDOW - 2))
     name = f"{calls} UNet calls: motion, windows, ControlNet"
-    good["sampling"] = row(name, in_turns([sampling(pack) for pack in packs], rounds))
-    good["Combine Video"] = row("one Combine Video, 16 frames", in_turns([combining(pack) for pack in packs], rounds))
+    good["sampling"] = row(name, in_turns(timing(sampling, packs), rounds))
+    good["Combine Video"] = row("one Combine Video, 16 frames", in_turns(timing(combining, packs), rounds))
     return [f"cost of {name} is above {MOST}" for name, fine in good.items() if not fine]
 
 
