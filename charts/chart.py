@@ -21,7 +21,7 @@ VIEW = 2  # height of the bar of a view
 CURVES = 150  # height of the panel of values
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bar:
     """A window of a step.
 
@@ -36,7 +36,7 @@ class Bar:
     views: Sequence[Sequence[int]] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
     """A sampling step.
 
@@ -51,7 +51,7 @@ class Row:
     bars: Sequence[Bar]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """A value over the frames: its name and N numbers."""
 
@@ -59,7 +59,7 @@ class Curve:
     values: Sequence[float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Chart:
     """All that is drawn.
 

@@ -30,7 +30,7 @@ from .sampling.context_windows import WindowHandler
 MOST_ROWS = 100  # more steps than these would make rows that nobody can read
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PlannedStep:
     """One sampling step.
 

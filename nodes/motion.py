@@ -52,7 +52,7 @@ def motion_inputs() -> list[io.Input]:
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class MotionInputs:
     """Values of `motion_inputs`."""
 

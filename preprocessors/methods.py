@@ -78,7 +78,7 @@ class PreprocessSettings:
         return self.low_threshold or low, max(high, self.low_threshold)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Look:
     """What is the same for all frames of a clip.
 
@@ -95,7 +95,7 @@ class Look:
     places: texture.Places | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Method:
     """A kind of hint.
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AudioTrack:
     """What a clip sounds like.
 

@@ -30,7 +30,7 @@ Arguments: TypeAlias = tuple[Tensor, Tensor, dict[str, Any], int, dict[str, Any]
 INDEPENDENT = (comfy.controlnet.ControlNet, comfy.controlnet.ControlLora, comfy.controlnet.T2IAdapter)
 
 
-@dataclass
+@dataclass(eq=False)
 class ControlRun:
     """What a control keeps while a run lasts.
 

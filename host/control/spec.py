@@ -95,7 +95,7 @@ def is_within(timestep_range: tuple[float, float] | None, level: float) -> bool:
     return timestep_range is None or timestep_range[1] <= level <= timestep_range[0]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RunFacts:
     """What a control cannot see by itself, told by our wrapper of the run.
 

@@ -16,7 +16,7 @@ from ..loading import model_files, patchers
 log = logging.getLogger("zoetrope")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MotionModel:
     """What travels on a MOTION_MODEL wire.
 

@@ -28,7 +28,7 @@ class _Settings:
     sampling_settings: dict
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OwnTables:
     """The sigma tables that belong to one model_sampling object, kept where nothing can write to them."""
 

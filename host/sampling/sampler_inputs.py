@@ -11,7 +11,7 @@ from ..control.run import follow_frames
 from ..prompts.prompt_schedule import check_schedules
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SamplerInputs:
     """A model, its conditioning and the guidance (CFG), as inputs of core's KSampler."""
 

@@ -11,7 +11,7 @@ import torch
 from comfy.ldm.modules.temporal_ae import VideoDecoder
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FrameSource:
     """Frames by number: ``at([3, 4])`` returns those frames as (F, H, W, C) floats 0-1.
 

@@ -60,7 +60,7 @@ class LoadSettings:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LoadedVideo:
     """What Load Video gives; images or latents is None."""
 

@@ -20,7 +20,7 @@ log = logging.getLogger("zoetrope")
 SHOWN_EXTENSION = "mp4"  # of the small videos that nodes show
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OutputFile:
     """A file that will be written, or a folder of one file a frame.
 

@@ -51,7 +51,7 @@ class VideoSettings:
         return SavePlan(settings=self, format=row, frame_rate=rate, quality=quality, writes_proxies=writes_proxies)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SavePlan:
     """Settings that are known to be possible.
 

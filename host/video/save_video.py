@@ -37,7 +37,7 @@ WRITTEN_AT_ONCE = 8  # decoded at once; only these and those that wait for ffmpe
 PROXY_STEM = "zoetrope_preview"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SavedVideo:
     """A finished file and the facts about it.
 

@@ -86,7 +86,7 @@ class ContainerVideo(InputImpl.VideoFromFile):
         return float(self._frames / self._frame_rate)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageSequenceVideo(Input.Video):
     """Images as a silent video; saved as h264-mp4 a few frames at a time, whatever their number.
 

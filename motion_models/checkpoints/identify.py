@@ -9,7 +9,7 @@ from torch import Tensor
 from ..errors import MotionFileError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FileKind:
     """A kind of file. Patterns are regular expressions for a line ``name (shape)``, one line a weight.
 

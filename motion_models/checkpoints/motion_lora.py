@@ -34,7 +34,7 @@ LORA_ENTRY = re.compile(
 ENTRIES = {"A": "down", "B": "up"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LoraFile:
     """A MotionLoRA file.
 

@@ -28,7 +28,7 @@ Rows = tuple[tuple[str, str, Shape], ...]
 QKV = ("to_q", "to_k", "to_v")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KeyTable:
     """One published layout. ``{n}`` in a name stands for the number of an attention.
 

@@ -23,7 +23,7 @@ class Convolution:
     dilation: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LoraPair:
     """Two thin matrices; strength * (alpha / R) * up @ down is added to a weight.
 

@@ -32,7 +32,7 @@ class ListedValues:
         return [*self.values[:total_frames], *[self.values[-1]] * held]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CurveValues:
     """Values along a curve that is as long as the clip.
 

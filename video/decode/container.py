@@ -32,7 +32,7 @@ def nothing() -> None:
     """Nobody may abandon the reading."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class VideoFile:
     """A video file.
 

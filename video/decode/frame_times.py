@@ -18,7 +18,7 @@ FASTEST = 1000  # that exact_rate takes
 JITTER = 4  # a regular frame begins at most 1/4 of its duration early or late
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Timeline:
     """When the frames of a video are shown.
 

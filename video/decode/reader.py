@@ -63,7 +63,7 @@ class VideoReader(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ContainerReader:
     """A video file that PyAV reads; see VideoReader.
 

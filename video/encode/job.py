@@ -14,7 +14,7 @@ from ..frame_rate import exact_rate
 FRAME_NAME = "frame_%05d"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class EncodeJob:
     """What is written where.
 

@@ -17,7 +17,7 @@ AUDIO_CODECS: dict[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Container:
     """A muxer.
 
