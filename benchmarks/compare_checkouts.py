@@ -19,6 +19,7 @@ import gc
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -70,8 +71,11 @@ def servers(checkouts: list[Path]) -> Iterator[list[Any]]:
         clients = []
         for number, checkout in enumerate(checkouts):
             base = write_base(folder / str(number), checkout)
+            # The bytes and times of inputs are told by prompts that load them, and so by the files that a run writes.
+            if number:
+                shutil.copytree(folder / "0" / "input", base / "input", dirs_exist_ok=True)
             for path in (base / "input").rglob("*"):
-                os.utime(path, (0, 0))  # which is told by prompts that load it, and so by the files that they write
+                os.utime(path, (0, 0))
             host = toy_host(Path(os.environ["COMFYUI_DIR"]), base, folder / "models")
             clients.append(Client(stack.enter_context(server.running(host, extra=["--cpu"])).url))
         yield clients

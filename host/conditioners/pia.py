@@ -29,7 +29,7 @@ class PiaConditioner:
 
     Attributes:
         latent: (1, 4, H, W) of the image, as VAE Encode gives it.
-        preset: name of `motion_models.pia.PRESETS`.
+        preset: name of `motion_models.pia_affinity.PRESETS`.
         image_frame: the frame that is the image; negative counts from the end.
         values: affinities in place of the preset's.
 
@@ -90,7 +90,7 @@ def pia_conditioner(
         image: (N, height, width, 3) IMAGE; the first picture counts.
         vae: the checkpoint's VAE.
         latent: LATENT of the clip, for its size.
-        preset: name of `motion_models.pia.PRESETS`.
+        preset: name of `motion_models.pia_affinity.PRESETS`.
         image_frame: the frame that is the image; negative counts from the end.
         values: affinities in place of the preset's.
 

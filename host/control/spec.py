@@ -1,6 +1,6 @@
 """What a control does frame by frame and step by step, as its nodes set it, and what the run adds to it.
 
-F = frames of a chunk.
+Shapes: F = frames of a chunk.
 """
 
 from collections.abc import Hashable, Sequence
@@ -26,7 +26,7 @@ class ControlSpec:
         masks: factors over the picture.
         layers: factors by layer.
         uncond: factor for negative prompts.
-        missing_hints: one of temporal.hints.HINT_POLICIES, for clips longer than the hints.
+        missing_hints: one of temporal.hint_policies.HINT_POLICIES, for clips longer than the hints.
         frame_offset: hint of frame 0.
         frames_per_batch: the most frames of a conditioning that the control runs on at once; 0 for no limit.
     """
