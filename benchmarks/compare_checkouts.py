@@ -39,7 +39,6 @@ sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() not in (
 
 MOST = 1.02
 SAVED = ("KSampler", "KSamplerAdvanced", "SamplerCustomAdvanced")
-WRITERS = ("ZoetropeCombineVideo", "ZoetropeSampleEndless", "ZoetropeSampleVideo")
 SIZE, FRAMES, WINDOW, STEPS = 64, 12, 8, 4  # of the clip whose sampling is timed; SIZE in pixels
 NOT_ON_SERVER = "sdxl_text_to_video"
 
@@ -142,8 +141,12 @@ def compare_templates(checkouts: list[Path], names: list[str]) -> list[str]:
     wrong = []
     with servers(checkouts) as clients:
         infos = [_our_nodes(client.json("/object_info")) for client in clients]
-        if json.dumps(infos[0]) != json.dumps(infos[1]):  # as text: the order of inputs counts
-            wrong = ["/object_info: " + ", ".join(k for k in infos[0] | infos[1] if infos[0].get(k) != infos[1].get(k))]
+        texts = [
+            {name: json.dumps(node) for name, node in info.items()} for info in infos
+        ]  # the order of inputs counts
+        differing = [name for name in texts[0] | texts[1] if texts[0].get(name) != texts[1].get(name)]
+        if differing or list(texts[0]) != list(texts[1]):
+            wrong = [f"/object_info: {', '.join(differing) or 'the order of nodes'}"]
         for name in names:
             prompt = prompt_with_latents(name)
             outputs = [run_prompt(client, prompt, StringIO())["outputs"] for client in clients]

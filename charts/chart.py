@@ -16,7 +16,7 @@ LEFT, RIGHT, FOOT = 66, 176, 36  # margins in pixels
 LINE = 18  # from one line of text to the next
 NARROWEST, WIDEST, COLUMN = 640, 1280, 24  # width of the panels, and of a frame where there are few
 BARS = 1100  # height that the bars are made to fit, as long as they stay visible
-TALLEST, LOWEST, GAP = 11, 2, 3  # a lane in pixels, and what is between rows
+TALLEST, LOWEST, ROW_GAP = 11, 2, 3  # a lane in pixels, and what is between rows
 VIEW = 2  # height of the bar of a view
 CURVES = 150  # height of the panel of values
 
@@ -104,7 +104,7 @@ class _Drawing:
 
     def _lane_height(self) -> int:
         """Height of one lane of bars, so that all rows fit if they can."""
-        fixed = len(self.lanes) * GAP
+        fixed = len(self.lanes) * ROW_GAP
         count = sum(1 + max(lanes) for lanes in self.lanes)
         return min(max((BARS - fixed) // count - 1 - self._views_height(), LOWEST), TALLEST)
 
@@ -112,12 +112,12 @@ class _Drawing:
         return self.sublanes * (VIEW + 1)
 
     def _row_height(self, lanes: list[int]) -> int:
-        return (1 + max(lanes)) * (self.lane + 1 + self._views_height()) + GAP
+        return (1 + max(lanes)) * (self.lane + 1 + self._views_height()) + ROW_GAP
 
     def finished(self) -> Picture:
         """Draw everything."""
         self._head()
-        self.canvas.box(LEFT, self.top - GAP, LEFT + self.width, self.tops[-1], PANEL)
+        self.canvas.box(LEFT, self.top - ROW_GAP, LEFT + self.width, self.tops[-1], PANEL)
         if self.chart.curves:
             self.canvas.box(LEFT, self.curves_top, LEFT + self.width, self.bottom, PANEL)
         for top, end in list(zip(self.tops, self.tops[1:], strict=False))[1::2]:
@@ -159,7 +159,7 @@ class _Drawing:
             if number != int(number):
                 continue
             x = self._x(number + 0.5)
-            for top, end in ((self.top - GAP, self.tops[-1]), (self.curves_top, self.bottom)):
+            for top, end in ((self.top - ROW_GAP, self.tops[-1]), (self.curves_top, self.bottom)):
                 self.canvas.box(x, top, x + 1, max(end, top + 1), GRID)
             for y in (self.top - 12, self.bottom + 11):
                 self.canvas.text(str(int(number)), x, y, DIM, "center")
@@ -169,7 +169,7 @@ class _Drawing:
         tallest = min(b - a for a, b in zip(self.tops, self.tops[1:], strict=False))
         every = math.ceil(14 / tallest)  # rows that are too low for their text share it
         for number, row in enumerate(self.chart.rows):
-            top, middle = self.tops[number], (self.tops[number] + self.tops[number + 1] - GAP) / 2
+            top, middle = self.tops[number], (self.tops[number] + self.tops[number + 1] - ROW_GAP) / 2
             if number % every == 0:
                 self.canvas.text(row.label, LEFT - 10, middle, DIM, "right")
                 self.canvas.text(shortened(row.note, RIGHT - 24), LEFT + self.width + 14, middle, DIM)

@@ -4,10 +4,9 @@ import re
 from dataclasses import dataclass
 
 from .numbers import finite
-from .spec import MotionSpec, Site, UNetPart
+from .spec import MotionSpec, Site
 
 BLOCK_VALUES_EXAMPLE = "down: 1, mid: 0.5, up.2.0: 0"
-PARTS_BY_NAME: dict[str, UNetPart] = {"down": "input", "mid": "middle", "up": "output"}
 BLOCK_ENTRY = re.compile(
     r"(?P<part>down|mid|up)(?:\.(?P<level>\d+))?(?:\.(?P<block>\d+))?\s*[:=]\s*(?P<effect>[^\s]+)"
     r"(?:\s+scale\s+(?P<scale>[^\s]+))?"

@@ -11,6 +11,7 @@ BlockIndex = tuple[UNetPart, int]  # a block of ComfyUI's UNet: its part and its
 
 HEADS = 8  # attention heads of every published motion module; weights do not tell it
 GROUPS = 32  # of the GroupNorm of every motion module
+LATENT_CHANNELS = 4  # of an image latent of SD1.5, SD2 and SDXL
 
 
 def site_key(part: UNetPart, index: int) -> str:

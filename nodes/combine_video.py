@@ -8,11 +8,10 @@ from ..host.video.save_settings import BIT_DEPTHS, VideoSettings, check_widgets
 from ..host.video.save_video import embedded_workflow, save_video
 from ..video.formats.table import FORMATS
 from .categories import VIDEO_MENU
-from .video_widgets import audio_input, format_inputs, quality_input, rate_input, saving_inputs
+from .video_widgets import TRAINED_RATE, audio_input, format_inputs, quality_input, rate_input, saving_inputs
 from .widgets import problem
 
 WITH_DEPTH = ", ".join(row.name for row in FORMATS.values() if max(pixels.bits for pixels in row.pixels) > 8)
-TRAINED_RATE = "Frames a second. AnimateDiff's motion modules were trained at 8."
 
 
 class CombineVideo(io.ComfyNode):

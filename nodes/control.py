@@ -4,8 +4,7 @@ from comfy_api.latest import io
 
 from ..host.call.sampling_range import sampling_range
 from ..host.control.apply import apply_per_frame, factor_over_frames, per_frame
-from ..host.control.layer_weights import LAYER_WEIGHTS_EXAMPLE as LAYERS_EXAMPLE
-from ..host.control.layer_weights import parse_layer_weights
+from ..host.control.layer_weights import LAYER_WEIGHTS_EXAMPLE, parse_layer_weights
 from ..host.control.masks import effect_mask
 from ..host.control.spec import ControlSpec
 from ..temporal.hint_policies import HINT_POLICIES
@@ -131,7 +130,7 @@ def _weight_inputs() -> list[io.Input]:
             optional=True,
             advanced=True,
             tooltip="Factors by layer from the finest to the coarsest, as many as you like: they are spread over the "
-            f"layers there are. '1, 0.5' falls towards the coarse layers; '{LAYERS_EXAMPLE}' sets parts of the UNet "
+            f"layers there are. '1, 0.5' falls towards the coarse layers; '{LAYER_WEIGHTS_EXAMPLE}' sets parts of the UNet "
             "(T2I-Adapters enter in 'input'). Empty: 1.",
         ),
         io.Float.Input(

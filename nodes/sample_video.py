@@ -14,8 +14,7 @@ from ..host.video.save_video import embedded_workflow, save_video
 from ..host.video.video_input import VideoInput
 from ..temporal.fifo import SAMPLERS, FifoSettings
 from .categories import VIDEO_MENU
-from .combine_video import TRAINED_RATE
-from .video_widgets import audio_input, fit_input, format_inputs, quality_input, rate_input, saving_inputs
+from .video_widgets import TRAINED_RATE, audio_input, fit_input, format_inputs, quality_input, rate_input, saving_inputs
 from .widgets import number, problem
 
 

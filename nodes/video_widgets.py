@@ -67,6 +67,9 @@ def saving_inputs() -> list[io.Input]:
     ]
 
 
+TRAINED_RATE = "Frames a second. AnimateDiff's motion modules were trained at 8."
+
+
 def rate_input(default: float, least: float, tooltip: str) -> io.Input:
     """``frame_rate``, of every node that writes a video."""
     return io.Float.Input("frame_rate", default=default, min=least, max=240.0, step=0.01, tooltip=tooltip)

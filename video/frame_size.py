@@ -15,7 +15,7 @@ LARGEST_SOURCE = 2**26  # pixels of a frame in a file; 8K video has half as many
 LARGEST_WORDS = "64 million pixels"
 LARGEST_SCALED = 2**28  # pixels of a frame while it is scaled
 PREVIEW_SIDE = 512
-LATENT_MULTIPLE = 8  # sizes in pixels that latents can have
+PIXELS_PER_LATENT = 8  # the width and height of an image latent, times this, are those of its picture
 SCALER_FLAGS = "flags=bicubic+accurate_rnd+full_chroma_int"  # of ffmpeg's scaler, whatever is read or written
 
 PixelArray = NDArray[Any]  # uint8 or uint16
@@ -88,7 +88,7 @@ def scaled_size(own: tuple[int, int], target: tuple[int, int], fit: str) -> tupl
 
 
 def preview_size(size: tuple[int, int]) -> tuple[int, int]:
-    """(width, height) of a small film for the node: even, and the longer side at most 512."""
+    """(width, height) of a small video for the node: even, and the longer side at most 512."""
     smaller = min(1.0, PREVIEW_SIDE / max(size))
     width, height = (max(2, round(side * smaller / 2) * 2) for side in size)
     return width, height

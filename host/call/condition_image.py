@@ -8,7 +8,7 @@ from comfy.model_base import BaseModel
 from comfy.sd import VAE
 from torch import Tensor
 
-CHANNELS = 4  # of an SD latent
+from ...motion_models.spec import LATENT_CHANNELS
 
 
 def encode_image(image: Tensor, vae: VAE, latent: dict) -> Tensor:
@@ -33,7 +33,7 @@ def encode_image(image: Tensor, vae: VAE, latent: dict) -> Tensor:
     pixels = image[..., :3].movedim(-1, 1)
     pixels = comfy.utils.common_upscale(pixels, size[-1] * scale, size[-2] * scale, "lanczos", "center")
     encoded = vae.encode(pixels.movedim(1, -1))
-    if encoded.ndim != 4 or encoded.shape[1] != CHANNELS:
+    if encoded.ndim != 4 or encoded.shape[1] != LATENT_CHANNELS:
         raise ValueError(
             f"This VAE makes latents of the shape {tuple(encoded.shape)}, not (images, 4, height, width); "
             "connect the VAE of an SD1.5 checkpoint."

@@ -20,7 +20,8 @@ class CallFrames:
     Attributes:
         numbers: frame numbers of a chunk; with stacked windows those of the first window, then those of the next.
         total: frames of the clip.
-        chunks: how often the batch repeats them: once a conditioning, or more where a pack stacks spatial tiles.
+        chunks: how often the batch repeats them: once a conditioning, or more where a pack stacks spatial tiles. Such
+            packs stack whole batches: all conditionings of a tile, then those of the next.
         windows: how many windows of equal length the frames are.
         announced: the numbers were announced; else they count from 0.
         misfit: how many frames were announced where they do not fit the batch, else 0.

@@ -5,8 +5,25 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrapperExecutor
+from comfy.patcher_extension import WrappersMP
 from torch import Tensor
+
+
+def _signature(*names: str) -> inspect.Signature:
+    named = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None) for name in names]
+    rest = inspect.Parameter("rest", inspect.Parameter.VAR_POSITIONAL)
+    return inspect.Signature([*named, rest, inspect.Parameter("more", inspect.Parameter.VAR_KEYWORD)])
+
+
+# ComfyUI 0.20 to 0.30: CFGGuider.outer_sample and predict_noise, sampler_helpers._prepare_sampling, BaseModel._apply_model
+SIGNATURES = {
+    WrappersMP.OUTER_SAMPLE: _signature(
+        "noise", "latent_image", "sampler", "sigmas", "denoise_mask", "callback", "disable_pbar", "seed"
+    ),
+    WrappersMP.PREPARE_SAMPLING: _signature("model", "noise_shape", "conds", "model_options"),
+    WrappersMP.PREDICT_NOISE: _signature("x", "timestep", "model_options", "seed"),
+    WrappersMP.APPLY_MODEL: _signature("x", "t", "c_concat", "c_crossattn", "control", "transformer_options"),
+}
 
 
 def put_on(
@@ -31,13 +48,19 @@ def put_on(
         model.add_callback_with_key(kind, key, function)
 
 
-def bound(executor: WrapperExecutor, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
-    """Arguments of a wrapper by the names that the wrapped function has for them.
+def bound(kind: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
+    """Arguments of a wrapper by name: only those that were passed are in ``arguments``.
 
     Who calls a wrapper, the host or the wrapper of another pack, passes some of them by position and others by name.
-    What is changed in ``arguments`` is handed on by ``executor(*call.args, **call.kwargs)``.
+    What is changed in ``arguments`` is handed on by ``executor(*call.args, **call.kwargs)``. The names are not read
+    off the function that is wrapped: packs put functions in its place that take ``*args``.
+
+    Args:
+        kind: of ``WrappersMP``.
+        args: given by position.
+        kwargs: given by name.
     """
-    return inspect.signature(executor.original).bind(*args, **kwargs)
+    return SIGNATURES[kind].bind(*args, **kwargs)
 
 
 def require_image_latents(what: str, noise: Tensor, cure: str) -> None:

@@ -1,6 +1,6 @@
 """PIA: a condition image and affinities that enter the UNet's first convolution.
 
-Shapes: F = frames of a chunk, H, W = latent height and width, P = H * W.
+Shapes: F = frames of a chunk, H, W = latent height and width.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from ...motion_models.networks.module_call import Value
 from ...motion_models.networks.motion_module import MotionNetwork
 from ...motion_models.pia_affinity import affinity
-from ...motion_models.spec import require_node
-from ..call.condition_image import CHANNELS, encode_image, for_unet
+from ...motion_models.spec import LATENT_CHANNELS, require_node
+from ..call.condition_image import encode_image, for_unet
 from ..call.strength import Strength
 from ..motion.conditioner import CallInputs, Conditions
 from ..motion.load import MotionModel
@@ -98,10 +98,10 @@ def pia_conditioner(
         ValueError: not PIA's motion model, or a MODEL, VAE or latent of another kind.
     """
     require_node(motion.spec, motion.name, "Apply PIA")
-    channels = getattr(model.get_model_object("diffusion_model"), "in_channels", CHANNELS)
-    if channels != CHANNELS:
+    channels = getattr(model.get_model_object("diffusion_model"), "in_channels", LATENT_CHANNELS)
+    if channels != LATENT_CHANNELS:
         raise ValueError(
             f"The UNet of this MODEL takes {channels} input channels, but PIA adds its condition to those of "
-            f"{CHANNELS}; connect a plain SD1.5 checkpoint, not one for inpainting or editing."
+            f"{LATENT_CHANNELS}; connect a plain SD1.5 checkpoint, not one for inpainting or editing."
         )
     return PiaConditioner(encode_image(image[:1], vae, latent), preset, image_frame, values)

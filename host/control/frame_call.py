@@ -1,6 +1,6 @@
 """One UNet call of a control that follows the frames: its frames, their hints and factors, and the residuals.
 
-Shapes: R = rows of the UNet call (chunks of F frames, chunk-major), C = channels, h, w = size of a residual.
+Shapes: R = rows of the UNet call (chunks of F frames, chunk-major).
 """
 
 import logging

@@ -1,6 +1,6 @@
 """The hints of the frames in a UNet call, for a control that believes them to be all.
 
-Shapes: N = hints, n = hints of the call, C = channels, H, W = size of the hints.
+Shapes: n = hints of the call, C = channels, H, W = size of the hints.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,6 @@
 """Effect masks: where in the picture a control acts, frame by frame.
 
-Shapes: F = frames of a call, M = masks, R = rows of the call (chunks of F frames), C = channels, h, w = size of a
-residual.
+Shapes: F = frames of a call, M = masks, R = rows of the call (chunks of F frames), h, w = size of a residual.
 """
 
 from collections.abc import Sequence

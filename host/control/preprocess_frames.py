@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...preprocessors.clip import preprocess_clip
 from ...preprocessors.methods import PreprocessSettings
-from ...video.frame_size import LATENT_MULTIPLE
+from ...video.frame_size import PIXELS_PER_LATENT
 
 
 def preprocess_frames(images: torch.Tensor, settings: PreprocessSettings) -> torch.Tensor:
@@ -54,8 +54,8 @@ def hint_size(height: int, width: int, resolution: int) -> tuple[int, int]:
     """Height and width of hints whose shorter side is ``resolution``, both multiples of 8; 0 leaves the size."""
     if not resolution:
         return height, width
-    factor = resolution / min(height, width) / LATENT_MULTIPLE
-    return max(round(height * factor), 1) * LATENT_MULTIPLE, max(round(width * factor), 1) * LATENT_MULTIPLE
+    factor = resolution / min(height, width) / PIXELS_PER_LATENT
+    return max(round(height * factor), 1) * PIXELS_PER_LATENT, max(round(width * factor), 1) * PIXELS_PER_LATENT
 
 
 def _check_images(images: torch.Tensor) -> None:

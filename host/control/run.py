@@ -22,7 +22,7 @@ def follow_frames(model: ModelPatcher) -> None:
 def _follow(executor, *args, **kwargs):
     """OUTER_SAMPLE wrapper: replace the controls in this run's copy of the conditioning."""
     guider = executor.class_obj
-    facts = _run_facts(guider, bound(executor, args, kwargs).arguments["noise"])
+    facts = _run_facts(guider, bound(WrappersMP.OUTER_SAMPLE, args, kwargs).arguments["noise"])
     copies: dict[AnyControl, AnyControl] = {}
     for entries in guider.conds.values():
         for entry in entries:

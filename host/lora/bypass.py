@@ -114,7 +114,7 @@ def _pair(base: nn.Module, key: str, patch: LoRAAdapter) -> LoraPair:
 def _apply_model(executor, *args, **kwargs):
     """APPLY_MODEL wrapper: the LoRAs due at this step add their terms to the layers they belong to."""
     base: BaseModel = executor.class_obj
-    call = bound(executor, args, kwargs).arguments
+    call = bound(WrappersMP.APPLY_MODEL, args, kwargs).arguments
     options, rows = call.get("transformer_options") or {}, call["x"].shape[0]
     model = base.current_patcher
     networks = [patcher.model for patcher in model.get_additional_models_with_key(keys.BYPASS_LORA)]

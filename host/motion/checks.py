@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
 
 from ...motion_models.networks.positions import require_positions
 from ..call import keys
@@ -26,7 +27,7 @@ def start_run(executor, *args, **kwargs):
     Raises:
         ValueError: not an image latent, or more frames at once than a motion model has positions for.
     """
-    guider, call = executor.class_obj, bound(executor, args, kwargs).arguments
+    guider, call = executor.class_obj, bound(WrappersMP.OUTER_SAMPLE, args, kwargs).arguments
     noise = call["noise"]
     require_image_latents(
         "A motion model",

@@ -1,6 +1,6 @@
 """GroupNorm statistics across frames, for the families that were trained that way.
 
-Shapes: B = chunks (conditionings), F = frames, C = channels, H and W = height and width.
+Shapes: F = frames, C = channels, H and W = height and width.
 
 The v1 motion modules were trained with a UNet whose ResBlock norms and output norm took their mean and
 variance over (C/groups, F, H, W) of a clip. ComfyUI runs the same layers one frame at a time.

@@ -31,7 +31,7 @@ def _count_frames(executor, *args, **kwargs):
     Core turns a latent shape into bytes in proportion to frames * height * width. The frames are those
     of one call when windows run; the height is stretched by what motion modules need on top.
     """
-    call = bound(executor, args, kwargs)
+    call = bound(WrappersMP.PREPARE_SAMPLING, args, kwargs)
     model, (frames, channels, height, *rest) = call.arguments["model"], call.arguments["noise_shape"]
     frames = frames_per_call((call.arguments.get("model_options") or {}).get("context_handler"), frames)
     plain = model.model.memory_required([frames, channels, height, *rest])

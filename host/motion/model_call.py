@@ -114,7 +114,7 @@ def model_calls(base: BaseModel, options: dict[str, Any], call: CallInputs) -> l
     model = base.current_patcher
     active: list[MotionModelCall] = []
     for settings, patchers in zip(settings_of(model), patchers_of(model), strict=True):
-        factor = 0.0 if settings.effect.off else settings.when.at(base, options)
+        factor = settings.factor_at(base, options)
         if factor:
             loras = [lora.when.at(base, options) for lora in settings.loras]
             active.append(MotionModelCall(settings, patchers, call, factor, loras))

@@ -116,7 +116,7 @@ def _load_with_own_tables(executor, *args, **kwargs):
     Raises:
         RuntimeError: another object sits in the model's place for its schedule after loading.
     """
-    model: ModelPatcher = bound(executor, args, kwargs).arguments["model"]
+    model: ModelPatcher = bound(WrappersMP.PREPARE_SAMPLING, args, kwargs).arguments["model"]
     for key in _entries(model):
         comfy.utils.set_attr_buffer(model.model, key, model.backup_buffers.pop(key))
     result = executor(*args, **kwargs)

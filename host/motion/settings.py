@@ -4,7 +4,9 @@ The networks of each are additional models of the MODEL, one key for each role.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
+from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 
 from ...motion_models.block_values import BlockValues
@@ -39,6 +41,10 @@ class MotionSettings:
     blocks: tuple[BlockValues, ...] = ()
     conditioners: tuple[Conditioner, ...] = ()
     loras: tuple[BypassLora, ...] = ()
+
+    def factor_at(self, base: BaseModel, options: dict[str, Any]) -> float:
+        """Factor of the effect at a step; 0 where the motion model does not act."""
+        return 0.0 if self.effect.off else self.when.at(base, options)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from typing import Any
 from comfy.ldm.modules.attention import SpatialTransformer
 from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock, forward_timestep_embed
 from comfy.model_base import BaseModel
+from comfy.patcher_extension import WrappersMP
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -30,7 +31,7 @@ LAYER_PATCH = "forward_timestep_embed_patch"
 
 def apply_model(executor, *args, **kwargs):
     """APPLY_MODEL wrapper: one UNet call with this run's motion models."""
-    arguments = bound(executor, args, kwargs)
+    arguments = bound(WrappersMP.APPLY_MODEL, args, kwargs)
     given = arguments.arguments
     options = given.get("transformer_options") or {}
     call = UNetCall(executor.class_obj, given["x"], given["t"], options)
@@ -75,7 +76,7 @@ class UNetCall:
         base, total = self.inputs.base, options.get(keys.CLIP_LENGTH, 1)
         if total == 1 or self.inputs.frames.announced:
             return
-        if any(not s.effect.off and s.when.at(base, options) for s in settings_of(base.current_patcher)):
+        if any(settings.factor_at(base, options) for settings in settings_of(base.current_patcher)):
             raise RuntimeError(
                 f"A node sends the {total} frames of this clip to the UNet one by one, so no motion is "
                 "possible; remove it from this MODEL."

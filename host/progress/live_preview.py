@@ -36,7 +36,7 @@ def play_while_sampling(model: ModelPatcher) -> None:
 
 def _play(executor, *args, **kwargs):
     """OUTER_SAMPLE wrapper: follow the caller's callback with previews of our own."""
-    call = bound(executor, args, kwargs)
+    call = bound(WrappersMP.OUTER_SAMPLE, args, kwargs)
     callback = call.arguments.get("callback")
     player = None if callback is None else _player(executor.class_obj.model_patcher, call.arguments["noise"])
     if callback is None or player is None:

@@ -98,7 +98,7 @@ def _check_run(executor, *args, **kwargs):
     """
     guider = executor.class_obj
     if not all(guidance.is_number for guidance in guidances_of(guider.model_patcher)):
-        noise = bound(executor, args, kwargs).arguments["noise"]
+        noise = bound(WrappersMP.OUTER_SAMPLE, args, kwargs).arguments["noise"]
         require_image_latents("Guidance Per Frame", noise, "for video models set guidance to a number")
     if "negative" not in guider.conds:
         log.warning("Guidance Per Frame does nothing here: the guider has no negative prompt to guide away from.")
@@ -107,7 +107,7 @@ def _check_run(executor, *args, **kwargs):
 
 def _predict_noise(executor, *args, **kwargs):
     """PREDICT_NOISE wrapper: (F, C, H, W) of the whole clip, before any windows are cut."""
-    guider, call = executor.class_obj, bound(executor, args, kwargs).arguments
+    guider, call = executor.class_obj, bound(WrappersMP.PREDICT_NOISE, args, kwargs).arguments
     name = "cfg1" if hasattr(guider, "cfg1") else "cfg"  # DualCFGGuider has two: prompts against middle prompts first
     own = getattr(guider, name, None)
     options = call.get("model_options", {}).get("transformer_options", {})

@@ -131,7 +131,7 @@ def _check_frames(executor, *args, **kwargs):
     handler = executor.class_obj.model_options.get("context_handler")
     if getattr(handler, "continues", False):  # a later part of a clip, checked when it began
         return executor(*args, **kwargs)
-    frames = getattr(handler, "total_frames", bound(executor, args, kwargs).arguments["noise"].shape[0])
+    frames = getattr(handler, "total_frames", bound(WrappersMP.OUTER_SAMPLE, args, kwargs).arguments["noise"].shape[0])
     lengths = {
         entry.get(keys.SCHEDULE_FRAMES, frames) for entries in executor.class_obj.conds.values() for entry in entries
     }

@@ -31,7 +31,7 @@ def _start_run(executor, *args, **kwargs):
     A run that adds no noise of its own (the second of two samplers) passes zeros and keeps them. So does one that
     samples a part of a clip, whose noise is that of the whole clip's frame numbers.
     """
-    call, guider = bound(executor, args, kwargs), executor.class_obj
+    call, guider = bound(WrappersMP.OUTER_SAMPLE, args, kwargs), executor.class_obj
     noise = call.arguments["noise"]
     require_image_latents("Clip Noise", noise, "remove the node from the MODEL of a video model")
     if noise.any() and not isinstance(guider.model_options.get("context_handler"), ClipPartHandler):

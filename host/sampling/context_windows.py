@@ -67,7 +67,7 @@ def _check_latent(executor, *args, **kwargs):
         ValueError: the latent is a video model's.
     """
     if isinstance(executor.class_obj.model_options.get("context_handler"), WindowHandler):
-        noise = bound(executor, args, kwargs).arguments["noise"]
+        noise = bound(WrappersMP.OUTER_SAMPLE, args, kwargs).arguments["noise"]
         require_image_latents(
             "Zoetrope's Context Windows", noise, "for video models use ComfyUI's own Context Windows node"
         )

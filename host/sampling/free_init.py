@@ -37,7 +37,7 @@ def _start_run(executor, *args, **kwargs):
     The sampler is what every wrapper of every node ends at, so what they do to the noise is done once, before the
     first iteration, in whatever order the nodes stand.
     """
-    call = bound(executor, args, kwargs)
+    call = bound(WrappersMP.OUTER_SAMPLE, args, kwargs)
     noise = call.arguments["noise"]
     require_image_latents("FreeInit", noise, "remove the node from the MODEL of a video model")
     settings = executor.class_obj.model_patcher.get_attachment(keys.FREE_INIT)

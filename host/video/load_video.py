@@ -1,7 +1,4 @@
-"""From a video file to frames.
-
-Shapes: F = frames, H, W = size in pixels.
-"""
+"""From a video file to frames."""
 
 from dataclasses import dataclass
 from fractions import Fraction

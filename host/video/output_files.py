@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -84,11 +84,9 @@ def claimed_output(
         remove(part_path(path))
 
 
-@contextmanager
-def claimed_preview(stem: str, size: tuple[int, int]) -> Iterator[OutputFile]:
+def claimed_preview(stem: str, size: tuple[int, int]) -> AbstractContextManager[OutputFile]:
     """Claim a temporary name for the small video that a node shows; see `claimed_output`."""
-    with claimed_output(stem, SHOWN_EXTENSION, size, save=False) as file:
-        yield file
+    return claimed_output(stem, SHOWN_EXTENSION, size, save=False)
 
 
 def shown(file: OutputFile, moves: bool = True) -> dict[str, list[Any]]:

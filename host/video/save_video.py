@@ -1,7 +1,4 @@
-"""From frames to a finished file in ComfyUI's output folder.
-
-Shapes: F = frames, H = height, W = width, C = channels.
-"""
+"""From frames to a finished file in ComfyUI's output folder."""
 
 import logging
 import tempfile

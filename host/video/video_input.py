@@ -1,6 +1,6 @@
 """A core VIDEO as frames: from its file where it has one, by the time map that Load Video uses.
 
-Shapes: F = frames, H, W = size in pixels, C = channels (3 RGB, 4 RGB and alpha).
+Shapes: H, W = size in pixels, C = channels (3 RGB, 4 RGB and alpha).
 """
 
 from collections.abc import Generator
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ...video.decode.frame_times import TimeMap, TimeSelection
 from ...video.decode.reader import VideoReader, open_video
 from ...video.encode.frame_arrays import to_uint8
-from ...video.frame_size import LATENT_MULTIPLE, PixelArray, fitted, wanted_size
+from ...video.frame_size import PIXELS_PER_LATENT, PixelArray, fitted, wanted_size
 
 
 class VideoInput:
@@ -68,7 +68,7 @@ class VideoInput:
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) that frames are given; see ``wanted_size``."""
-        return wanted_size(self._own, width, height, LATENT_MULTIPLE)
+        return wanted_size(self._own, width, height, PIXELS_PER_LATENT)
 
 
 def _part_of(video: Input.Video, reader: VideoReader, max_frames: int) -> TimeSelection:

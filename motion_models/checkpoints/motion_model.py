@@ -1,6 +1,6 @@
 """Reading a published motion module file: what it is, and its weights under our names.
 
-Shapes: F = frames of the positional encoding, C = channels of one motion module.
+Shapes: F = frames of the positional encoding.
 """
 
 from collections.abc import Iterable, Mapping
@@ -35,7 +35,7 @@ def read_motion_checkpoint(content: object, name: str = "") -> tuple[MotionSpec,
         name: file name; it tells only what weights cannot, see `find_family`.
 
     Returns:
-        The description, and our state dict (names in `keys`): the file's own tensors and dtypes, with q, k and v
+        The description, and our state dict (names in `weight_names`): the file's own tensors and dtypes, with q, k and v
         of each attention concatenated, and the positional encoding of the file, else a sinusoidal one. Besides,
         ``image_encoder.*`` of AnimateLCM-I2V as in the file, and ``image_input.weight`` of PIA.
 

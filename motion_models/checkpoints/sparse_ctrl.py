@@ -3,7 +3,7 @@
 Three layouts are published: the original (image layers named as in diffusers, motion modules as in AnimateDiff), A1111's
 (image layers named as in ComfyUI) and that of diffusers' SparseControlNetModel, which stores no positional encoding.
 
-Our names are ComfyUI's for the image layers, and ``motion.input_<block>.`` before those of `keys` for a motion module.
+Our names are ComfyUI's for the image layers, and ``motion.input_<block>.`` before those of `weight_names` for a motion module.
 
 Shapes: C = channels of a level, F = frames of the positional encoding.
 """
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..errors import MotionFileError
 from ..families import FAMILIES
-from ..spec import GROUPS, HEADS, MotionSpec, Site
+from ..spec import GROUPS, HEADS, LATENT_CHANNELS, MotionSpec, Site
 from .convert import convert_module, incomplete
 from .identify import SPARSE_CTRL, require_kind
 from .layouts import to_original
@@ -28,7 +28,7 @@ Kind = Literal["rgb", "scribble"]
 
 SPARSE_CTRL_FILE = "SparseCtrl file"
 LEVELS, BLOCKS = 4, 2  # of SD1.5's way down
-PIXELS, LATENT, MASK = 3, 4, 1  # channels of a hint: what the image has, and whether there is one
+PIXEL_CHANNELS, MASK_CHANNELS = 3, 1  # of a hint: what a picture has, and whether there is one
 SPARSE_TRAINED_WITH = next(family for family in FAMILIES if family.name == "v3")
 
 _RESNET = {
@@ -86,7 +86,7 @@ class SparseSpec:
     @property
     def hint_channels(self) -> int:
         """Channels of a hint with its mask."""
-        return (LATENT if self.kind == "rgb" else PIXELS) + MASK
+        return (LATENT_CHANNELS if self.kind == "rgb" else PIXEL_CHANNELS) + MASK_CHANNELS
 
 
 def read_sparse_checkpoint(content: object) -> tuple[SparseSpec, dict[str, Tensor]]:

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..spec import LATENT_CHANNELS
 from .positions import sinusoidal_positions
 from .residual_block import ResidualBlock
 
-LATENT = 4  # channels of an image latent
 IMAGE_BLOCKS = 2  # per level
 
 
@@ -40,7 +40,7 @@ class ImageEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.widths = widths
-        self.conv_in = operations.Conv2d(LATENT, widths[0], 3, padding=1, device=device, dtype=dtype)
+        self.conv_in = operations.Conv2d(LATENT_CHANNELS, widths[0], 3, padding=1, device=device, dtype=dtype)
         blocks: list[ResidualBlock] = []
         for before, channels in zip((widths[0], *widths), widths, strict=False):
             down = bool(blocks)

@@ -1,7 +1,7 @@
 """Motion modules: transformers over time that follow blocks of an image UNet.
 
 Shapes: B = clips (windows of all conditionings in one call), F = frames, C = channels, H and W = latent height
-and width, P = H * W pixels, N = B * P sequences over time.
+and width, P = H * W pixels, N = B * P sequences over time, R = rows of values.
 """
 
 import math

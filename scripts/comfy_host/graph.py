@@ -136,8 +136,8 @@ def set_positive_text(prompt: Prompt, text: str) -> int:
     found: set[str] = set()
     for node_id, node in prompt.items():
         wired = isinstance(node["inputs"].get("positive"), list)
-        conditioners = "Guider" in node["class_type"] and isinstance(node["inputs"].get("conditioning"), list)
-        if wired or conditioners:
+        guided = "Guider" in node["class_type"] and isinstance(node["inputs"].get("conditioning"), list)
+        if wired or guided:
             found.update(_text_nodes(prompt, node_id, set()))
     for node_id in found:
         inputs = prompt[node_id]["inputs"]

@@ -1,6 +1,6 @@
 """Loudness of a sound, frame by frame of a clip.
 
-Shapes: S = samples, F = frames of the clip, W = samples of an analysis window, K = W // 2 + 1 frequencies.
+Shapes: S = samples, F = frames of the clip, W = samples of an analysis window.
 """
 
 import math

@@ -1,7 +1,8 @@
 """Sliding context windows: which frames go through the UNet together at each step.
 
 Frame numbers count from 0; a window is a list of frame numbers in the order in which the UNet sees them.
-N = frames of the clip, L = frames of a window, O = frames shared by neighbours, s = dilation (every s-th frame).
+
+Shapes: N = frames of the clip, L = frames of a window, s = dilation (every s-th frame).
 """
 
 import math

@@ -4,13 +4,16 @@ Shapes: F = frames, H = height, W = width.
 """
 
 import functools
+import os
 import struct
+import sys
 from fractions import Fraction
 
 import av
 import av.filter
 import numpy as np
 import psutil
+import pytest
 from PIL import Image
 
 from zoetrope.video.ffmpeg import find_ffmpeg
@@ -33,6 +36,16 @@ def written_formats():
     rows = [row for name, row in FORMATS.items() if not name.startswith("nvenc-")]
     names = [encoder.name for row in rows for encoder in row.encoders]
     return dict(keep_writable(rows, probe_encoders(names, find_ffmpeg())).rows)
+
+
+def stand_in_ffmpeg(folder, body):
+    """The path of a program that stands in for ffmpeg: a few lines of Python."""
+    if os.name == "nt":
+        pytest.skip("the program that stands in for ffmpeg is a script with a #! line")
+    program = folder / "fake_ffmpeg"
+    program.write_text(f"#!{sys.executable}\nimport sys, time\n{body}\n")
+    program.chmod(0o755)
+    return str(program)
 
 
 def send(encoder, frames):

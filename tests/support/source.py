@@ -14,8 +14,8 @@ PACKAGES = tuple(name for name in ("nodes", "host", *PURE, *PLANNED) if (ROOT / 
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 SHAPE = re.compile(r"\(([A-Za-z0-9 *+/.,-]+)\)")
 LENGTH = re.compile(
-    r"(?:\.\.\.|\w|\d+|\w ?[*+/-] ?\w(?: ?[*+/-] ?\w)*)?"
-)  # F, 3, B * F, W // 2 + 1 without the slashes
+    r"(?:\.\.\.|\w|\d+|\w ?[*+/-] ?\w(?: ?[*+/-] ?\w)*|\w or \w)?"
+)  # F, 3, B * F, W // 2 + 1 without the slashes, 1 or F
 DECLARED = re.compile(r"((?:\b[A-Za-z]\b(?:, | and )?)+) = ([^,.;]*)")
 
 
@@ -72,7 +72,7 @@ def public_names(path: Path) -> Iterator[str]:
             names = [node.name]
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names = [target.id for target in targets if isinstance(target, ast.Name)]
+            names = [part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
         yield from (name for name in names if not name.startswith("_"))
 
 
@@ -97,4 +97,4 @@ def used_letters(path: Path) -> Iterator[tuple[str, str]]:
         for match in SHAPE.finditer(text):
             lengths = [length.strip() for length in match.group(1).split(",")]
             if len(lengths) > 1 and all(map(LENGTH.fullmatch, lengths)):
-                yield from ((letter, match.group(0)) for letter in re.findall("[A-Za-z]", match.group(1)))
+                yield from ((letter, match.group(0)) for letter in re.findall(r"\b[A-Za-z]\b", match.group(1)))

@@ -1,5 +1,6 @@
 """The rules of CONTRIBUTING that a machine can hold: sizes of files, functions and folders, names, shape letters."""
 
+import re
 from collections import defaultdict
 
 import pytest
@@ -48,3 +49,5 @@ def test_shape_letters_are_declared_and_mean_one_thing(path):
         meanings[letter].add(meaning)
     assert {letter: found for letter, found in meanings.items() if len(found) > 1} == {}
     assert [shape for letter, shape in used_letters(path) if letter not in meanings] == []
+    text = path.read_text(encoding="utf-8")
+    assert [letter for letter in meanings if len(re.findall(rf"\b{letter}\b", text)) < 2] == []  # it says nothing

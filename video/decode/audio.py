@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from .container import VideoFile, audio_stream
 
 EARLIER = Fraction(1, 4)  # seconds decoded before the start; codecs need some blocks until they are right
-GAP = Fraction(1, 20)  # seconds; smaller differences between stated and counted times are rounding of the container
+SMALLEST_GAP = Fraction(
+    1, 20
+)  # seconds; smaller differences between stated and counted times are rounding of the container
 
 
 def audio_bytes(file: VideoFile, seconds: Fraction) -> int:
@@ -51,7 +53,7 @@ def read_audio(file: VideoFile, start: Fraction, seconds: Fraction) -> tuple[NDA
         place, first = 0, True
         for block in _blocks(file.packets(container, stream), stream, rate):
             stated = place if block.pts is None else round((block.pts * block.time_base - start) * rate)
-            if first or abs(stated - place) > GAP * rate:
+            if first or abs(stated - place) > SMALLEST_GAP * rate:
                 place, first = stated, False
             if place >= samples.shape[1]:
                 break

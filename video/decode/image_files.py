@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ..frame_size import FITS, LARGEST_SOURCE, PixelArray, fitted
+from ..metadata.embed import PNG_SIGNATURE
 
 EXTENSIONS = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 IMAGE_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")  # Pillow runs a program for some of its others
 MISMATCHES = (*FITS, "error")
 ORIENTATION = 0x0112  # EXIF
-PNG = b"\x89PNG\r\n\x1a\n"
 SIXTEEN_BITS = 16
 
 # Quarter turns counterclockwise after mirroring left to right, by EXIF orientation (CIPA DC-008, 4.6.4).
@@ -135,7 +135,7 @@ def _is_deep(image: Image.Image, path: str) -> bool:
     if image.format == "PNG":
         with open(path, "rb") as file:
             header = file.read(25)
-        return header[:8] == PNG and header[24] == SIXTEEN_BITS
+        return header[:8] == PNG_SIGNATURE and header[24] == SIXTEEN_BITS
     return image.mode.startswith("I;16")
 
 

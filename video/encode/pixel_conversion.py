@@ -82,7 +82,7 @@ def conversion(pixels: PixelFormat) -> str:
 
 
 def proxy_filters(pixels: PixelFormat, width: int, height: int) -> str:
-    """The filters from ``raw_format`` to an 8-bit film of another size."""
+    """The filters from ``raw_format`` to an 8-bit video of another size."""
     plain = PixelFormat("yuv420p")
     if pixels.bits > 8 and not pixels.is_rgb:
         size = f"{width}:{height}:in_range=tv:out_range=tv{chroma_location(plain)}"

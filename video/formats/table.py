@@ -37,7 +37,7 @@ def _vp9_options(crf: int, pixels: PixelFormat) -> tuple[str, ...]:
 
 
 def _mp4(name: str, codec: str, encoders: tuple[Encoder, ...], quality: Quality, *pixels: PixelFormat) -> VideoFormat:
-    """A film in an mp4 file; browsers play H.264 and AV1 everywhere, H.265 only on some machines."""
+    """A video in an mp4 file; browsers play H.264 and AV1 everywhere, H.265 only on some machines."""
     return VideoFormat(
         name=name,
         extension="mp4",
@@ -179,7 +179,7 @@ ROWS = (
         quality=Quality(default=256, low=4, high=256, meaning="number of colours"),
         workflow="comment",
         audio=None,
-        # The frontend takes an animated .gif for a film that it then cannot play.
+        # The frontend takes an animated .gif for a video that it then cannot play.
         plays_as=None,
         loops_in_file=True,
         two_passes=True,

@@ -42,7 +42,7 @@ CONTAINERS: dict[str, Container] = {
     "avi": Container({"avi": "video/x-msvideo"}, ("aac", "libmp3lame", "pcm_s16le", "pcm_s24le"), lambda _loops: ()),
 }
 
-# Names of ffmpeg by bits of a colour, only those for which ``formats.PixelFormat`` finds the right matrix and sizes.
+# Names of ffmpeg by bits of a colour, only those for which `PixelFormat` finds the right matrix and sizes.
 OPAQUE = {
     8: "yuv420p yuv422p yuv444p nv12 gbrp rgb24 bgr24 rgb0 bgr0",
     10: "yuv420p10le yuv422p10le yuv444p10le p010le gbrp10le",
@@ -55,7 +55,7 @@ TRANSPARENT = {
     12: "yuva422p12le yuva444p12le gbrap12le",
     16: "yuva420p16le yuva422p16le yuva444p16le gbrap16le rgba64le rgba64be",
 }
-PIXELS: dict[str, PixelFormat] = {
+STORED_PIXELS: dict[str, PixelFormat] = {
     name: PixelFormat(name, bits, alpha)
     for alpha, table in ((False, OPAQUE), (True, TRANSPARENT))
     for bits, names in table.items()

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from .user_format_words import AUDIO_CODECS, CONTAINERS, OPTIONS, PIXELS
+from .user_format_words import AUDIO_CODECS, CONTAINERS, OPTIONS, STORED_PIXELS
 from .video_format import Encoder, PixelFormat, Quality, VideoFormat
 
 LARGEST_FILE = 64_000  # bytes
@@ -171,12 +171,12 @@ def _quality(found: Any) -> tuple[Quality, str | None]:
 
 def _pixels(found: Mapping[str, Any], plays: bool) -> tuple[PixelFormat, ...]:
     names = {
-        key: _one_of(found[key], key, PIXELS)
+        key: _one_of(found[key], key, STORED_PIXELS)
         for key in ("pixel_format", "pixel_format_10bit", "pixel_format_alpha")
         if key in found
     }
     for key, name in names.items():
-        pixels = PIXELS[name]
+        pixels = STORED_PIXELS[name]
         if pixels.alpha != (key == "pixel_format_alpha"):
             has = "has" if pixels.alpha else "has no"
             raise ValueError(
@@ -184,7 +184,9 @@ def _pixels(found: Mapping[str, Any], plays: bool) -> tuple[PixelFormat, ...]:
             )
         if key == "pixel_format_10bit" and pixels.bits < 10:
             raise ValueError(f"{key} {name!r} has {pixels.bits} bits, so give one with 10 or remove the key")
-    return tuple(PixelFormat(name, PIXELS[name].bits, PIXELS[name].alpha, plays) for name in names.values())
+    return tuple(
+        PixelFormat(name, STORED_PIXELS[name].bits, STORED_PIXELS[name].alpha, plays) for name in names.values()
+    )
 
 
 def _audio(found: Any, container: str) -> tuple[str, ...] | None:

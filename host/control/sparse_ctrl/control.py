@@ -15,11 +15,12 @@ import comfy.utils
 import torch
 from torch import Tensor
 
-from ....motion_models.checkpoints.sparse_ctrl import PIXELS
+from ....motion_models.checkpoints.sparse_ctrl import PIXEL_CHANNELS
 from ....motion_models.networks.module_call import ModuleCall
 from ....motion_models.networks.positions import require_positions
 from ....temporal.sparse_keyframes import Keyframes, plan_keys
 from ....temporal.values.frame_values import FrameValues
+from ....video.frame_size import PIXELS_PER_LATENT
 from ...call.condition_image import encode_image
 from ...call.frames import CallFrames, call_frames
 from ..compatibility import check_width
@@ -27,7 +28,6 @@ from ..frame_control import FrameControl
 from ..spec import is_within
 from .network import SparseCall, SparseNetwork
 
-PIXELS_PER_LATENT = 8
 CALL = "sparse"  # name of the network's argument
 
 
@@ -186,7 +186,7 @@ class SparseControl(comfy.controlnet.ControlNet):
 
     def _prepared(self, x: Tensor) -> Tensor:
         """(N, 3 or 4, H, W) all key images at the size of the clip: pixels, or for rgb latents. They stay on the CPU."""
-        pixels = self.cond_hint_original[:, :PIXELS]
+        pixels = self.cond_hint_original[:, :PIXEL_CHANNELS]
         if self.latent_format is None:
             height, width = x.shape[-2] * PIXELS_PER_LATENT, x.shape[-1] * PIXELS_PER_LATENT
             return comfy.utils.common_upscale(pixels, width, height, self.upscale_algorithm, "center").cpu().float()

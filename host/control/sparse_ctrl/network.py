@@ -15,10 +15,10 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import TimestepEmbedSequenti
 from comfy.ldm.modules.diffusionmodules.util import timestep_embedding
 from torch import Tensor, nn
 
-from ....motion_models.checkpoints.sparse_ctrl import BLOCKS, LATENT, LEVELS, SparseSpec
+from ....motion_models.checkpoints.sparse_ctrl import BLOCKS, LEVELS, SparseSpec
 from ....motion_models.networks.module_call import AS_TRAINED, ModuleCall
 from ....motion_models.networks.motion_module import MotionModule
-from ....motion_models.spec import HEADS
+from ....motion_models.spec import HEADS, LATENT_CHANNELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class SparseNetwork(comfy.cldm.cldm.ControlNet):
         transformers: Any = [1] * BLOCKS * (LEVELS - 1) + [0] * BLOCKS  # core declares a number and takes a list
         super().__init__(
             image_size=32,
-            in_channels=LATENT,
+            in_channels=LATENT_CHANNELS,
             model_channels=width,
             hint_channels=spec.hint_channels,
             num_res_blocks=BLOCKS,

@@ -14,6 +14,7 @@ from zoetrope.host.call.frames import CallFrames, call_frames, published_frames
 from zoetrope.host.call.sampling_range import SamplingRange
 from zoetrope.host.call.strength import Strength
 from zoetrope.host.control.apply import apply_per_frame
+from zoetrope.host.control.spec import ControlSpec
 from zoetrope.host.lora.unet_lora import apply_lora
 from zoetrope.host.sampling.context_windows import apply_windows
 from zoetrope.nodes.sparse_ctrl import LoadSparseCtrl, SparseKeyframes
@@ -90,18 +91,10 @@ CLOSE, ANOTHER = 1e-3, 1e-2
 
 def two_tiles(executor, x, t, c_concat, c_crossattn, control, transformer_options, **kwargs):
     """A pack that samples in tiles and stacks two: the batch doubles, and nobody is told."""
-    chunks = len(transformer_options["cond_or_uncond"])
-    each = len(x) // chunks
-    doubled = [
-        torch.cat([part for chunk in value.split(len(value) // chunks) for part in (chunk, chunk)])
-        for value in (x, t, c_crossattn)
-    ]
-    out = executor(*doubled[:2], c_concat, doubled[2], control, transformer_options, **kwargs)
-    halves = out.split(each)
-    assert len(halves) == 2 * chunks
-    for first, second in zip(halves[::2], halves[1::2], strict=True):
-        assert relative_error(first, second) < CLOSE  # both tiles hold the same frames
-    return torch.cat(halves[::2])
+    x, t, c_crossattn = (torch.cat([value, value]) for value in (x, t, c_crossattn))
+    first, second = executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs).chunk(2)
+    assert relative_error(first, second) < CLOSE  # both tiles hold the same frames
+    return first
 
 
 def with_motion(model, folder):
@@ -131,9 +124,11 @@ def test_motion_models_and_loras_see_the_same_frames_in_tiles(tmp_path, apply):
     assert relative_error(taken_for_a_clip, made["plain"][4:]) > ANOTHER
 
 
-def control_per_frame(folder):
+def control_per_frame(folder, spec=None):
     conds = (toy.conditioning(), toy.conditioning(6))
-    (positive, *_), _ = apply_per_frame(conds, toy.toy_controlnet(), toy.hints(TOTAL, 64), 1.0, (0.0, 1.0), RISE)
+    (positive, *_), _ = apply_per_frame(
+        conds, toy.toy_controlnet(), toy.hints(TOTAL, 64), 1.0, (0.0, 1.0), RISE, spec=spec
+    )
     return positive[1]["control"]
 
 
@@ -147,23 +142,38 @@ def sparse_ctrl(folder):
     return positive[0][1]["control"]
 
 
+def caller_of(control):
+    """A function that makes the residuals of a call that holds the window in so many tiles."""
+    base = toy.toy_model_patcher().model
+    control.pre_run(base, base.model_sampling.percent_to_sigma)
+
+    def call(options, tiles, conditionings=1):
+        chunks = conditionings * tiles
+        x = toy.noise_for(len(WINDOW), 8).repeat(chunks, 1, 1, 1)
+        cond = {"c_crossattn": toy.conditioning()[0][0].repeat(len(x), 1, 1)}
+        levels = {"cond_or_uncond": list(range(conditionings)), "sigmas": torch.full((1,), 3.0)}
+        given = control.get_control(x, torch.full((len(x),), 3.0), cond, conditionings, {**levels, **options})
+        return [part.clone() for layers in given.values() for part in layers if part is not None]
+
+    return call
+
+
 @pytest.mark.parametrize("make", [control_per_frame, sparse_ctrl])
 def test_controlnets_see_the_same_frames_in_tiles(tmp_path, make):
     """Frames 20 to 23 of 48 as two tiles: 8 rows under an announcement of 4 frames."""
-    control, base = make(tmp_path), toy.toy_model_patcher().model
-    control.pre_run(base, base.model_sampling.percent_to_sigma)
-
-    def call(options, tiles):
-        rows = len(WINDOW) * tiles
-        x = toy.noise_for(len(WINDOW), 8).repeat(tiles, 1, 1, 1)
-        cond = {"c_crossattn": toy.conditioning()[0][0].repeat(rows, 1, 1)}
-        levels = {"cond_or_uncond": [0], "sigmas": torch.full((1,), 3.0)}
-        given = control.get_control(x, torch.full((rows,), 3.0), cond, 1, {**levels, **options})
-        return [part.clone() for layers in given.values() for part in layers if part is not None]
-
+    call = caller_of(make(tmp_path))
     with torch.inference_mode():
         once, twice, unknown = call(of_core(), 1), call(of_core(), 2), call({}, 2)
     assert len(once) == len(twice) > 3
     for single, double, guessed in zip(once, twice, unknown, strict=True):
         assert relative_error(double, torch.cat([single, single])) < CLOSE
         assert relative_error(double, guessed) > ANOTHER  # frames 0 to 7 of 8 would be something else
+
+
+def test_the_factor_of_negative_prompts_finds_them_in_each_tile(tmp_path):
+    spec = ControlSpec(uncond=0.5)
+    call = caller_of(control_per_frame(tmp_path, spec))
+    with torch.inference_mode():
+        plain, both = caller_of(control_per_frame(tmp_path))(of_core(), 1), call(of_core(), 2, conditionings=2)
+    for alone, stacked in zip(plain, both, strict=True):
+        assert relative_error(stacked, torch.cat([alone, alone * 0.5, alone, alone * 0.5])) < CLOSE

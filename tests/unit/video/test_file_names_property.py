@@ -17,10 +17,10 @@ from support.clips import chart, written_formats
 from zoetrope.video.encode.encoder import VideoEncoder
 from zoetrope.video.encode.job import encode_job
 from zoetrope.video.file_names import clean_prefix, part_path, remove, reserve
-from zoetrope.video.formats.user_format_words import PIXELS
+from zoetrope.video.formats.user_format_words import STORED_PIXELS
 from zoetrope.video.formats.video_format import PixelFormat
 
-FORMATS = written_formats()  # at one size each they are in test_video_formats.py
+FORMATS = written_formats()  # at one size each they are in formats/test_formats.py
 # Pieces that make trouble, between any other text; lone surrogates are text to json.loads.
 ODD = st.sampled_from(
     ["..", ".. ", "...", ".", "", " ", "/", "\\", "C:", "//host", "~", "a" * 90, "\u65e5" * 30, "\ud800", "\0"]
@@ -69,7 +69,7 @@ def test_nobody_gets_the_name_of_another(tmp_path, extension):
 
 
 @given(
-    st.sampled_from([*PIXELS.values(), *(pixels for row in FORMATS.values() for pixels in row.pixels)]),
+    st.sampled_from([*STORED_PIXELS.values(), *(pixels for row in FORMATS.values() for pixels in row.pixels)]),
     st.integers(1, 9000),
     st.integers(1, 9000),
 )

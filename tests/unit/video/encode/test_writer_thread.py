@@ -1,13 +1,12 @@
 """The thread between who makes frames and who writes them: order, bounds, errors from either side, nothing left."""
 
-import sys
 import threading
 import time
 
 import numpy as np
 import pytest
 
-from support.clips import chart, left_behind, running_children
+from support.clips import chart, left_behind, running_children, stand_in_ffmpeg
 from zoetrope.video.encode.encoder import VideoEncoder
 from zoetrope.video.encode.job import encode_job
 from zoetrope.video.encode.writer_thread import WAITING, WriterThread
@@ -170,10 +169,7 @@ def test_an_error_in_the_last_piece_reaches_finish():
 
 def encoder_with(folder, monkeypatch, body, check=lambda: None):
     """An encoder whose ffmpeg is a few lines of Python."""
-    program = folder / "fake_ffmpeg"
-    program.write_text(f"#!{sys.executable}\nimport sys, time\n{body}\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", stand_in_ffmpeg(folder, body))
     return VideoEncoder(encode_job(folder / "clip.mp4", (64, 48), 8.0, FORMATS["h264-mp4"], work_dir=folder), check)
 
 

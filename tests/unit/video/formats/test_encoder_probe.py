@@ -1,10 +1,8 @@
 """Encoders are told apart by opening them, and formats without one say so."""
 
-import os
-import sys
-
 import pytest
 
+from support.clips import stand_in_ffmpeg
 from zoetrope.video.ffmpeg import VideoError, find_ffmpeg
 from zoetrope.video.formats import encoder_probe as probe
 from zoetrope.video.formats.available import AvailableFormats, keep_writable
@@ -17,14 +15,6 @@ NO_CUDA = "Cannot load libcuda.so.1"
 def all_open(**others):
     """What a machine finds whose ffmpeg opens everything but the others."""
     return {encoder.name: others.get(encoder.name, "") for row in FORMATS.values() for encoder in row.encoders}
-
-
-def script(folder, body):
-    """A program that stands in for ffmpeg."""
-    path = folder / "ffmpeg"
-    path.write_text(f"#!{sys.executable}\nimport sys, time\n{body}\n")
-    path.chmod(0o755)
-    return str(path)
 
 
 def test_encoders_that_ffmpeg_has_open_and_others_say_why():
@@ -68,7 +58,6 @@ def test_a_missing_program_is_one_sentence(tmp_path):
         probe_encoders(["png", "h264_nvenc"], str(tmp_path / "missing"))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the stand-in is a script with a #! line")
 @pytest.mark.parametrize(
     "body, reason",
     [
@@ -84,7 +73,7 @@ def test_a_missing_program_is_one_sentence(tmp_path):
 )
 def test_the_reason_is_short(tmp_path, monkeypatch, body, reason):
     monkeypatch.setattr(probe, "TIME_LIMIT", 0.3 if "sleep" in body else 20)
-    assert probe_encoders(["x"], script(tmp_path, body)) == {"x": reason}
+    assert probe_encoders(["x"], stand_in_ffmpeg(tmp_path, body)) == {"x": reason}
 
 
 def test_each_format_keeps_the_first_encoder_that_opens():

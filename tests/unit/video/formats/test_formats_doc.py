@@ -8,7 +8,7 @@ import pytest
 
 from support import pack
 from zoetrope.video.formats.table import FORMATS
-from zoetrope.video.formats.user_format_words import CONTAINERS, OPTIONS, PIXELS
+from zoetrope.video.formats.user_format_words import CONTAINERS, OPTIONS, STORED_PIXELS
 from zoetrope.video.formats.user_formats import HIGHEST_QUALITY, LARGEST_FILE, NEEDED, OTHERS, QUALITY_KEYS, read_format
 
 DOC = (Path(pack.ROOT) / "docs" / "formats.md").read_text(encoding="utf-8")
@@ -88,5 +88,5 @@ def test_all_words_of_own_formats_are_listed():
         for alpha, column in ((False, "pixel formats"), (True, "with transparency"))
         for name in words(said[column])
     }
-    assert listed == {(pixels.name, pixels.bits, pixels.alpha) for pixels in PIXELS.values()}
+    assert listed == {(pixels.name, pixels.bits, pixels.alpha) for pixels in STORED_PIXELS.values()}
     assert set(words(DOC.split("\nOptions:\n")[1].split("\n\n")[0])) == OPTIONS

@@ -14,7 +14,7 @@ from support.clips import chart
 from zoetrope.video.encode.encoder import VideoEncoder
 from zoetrope.video.encode.job import encode_job
 from zoetrope.video.formats.table import FORMATS
-from zoetrope.video.formats.user_format_words import CONTAINERS, OPTIONS, PIXELS
+from zoetrope.video.formats.user_format_words import CONTAINERS, OPTIONS, STORED_PIXELS
 from zoetrope.video.formats.user_formats import read_format, read_formats
 from zoetrope.video.formats.video_format import PixelFormat, Quality
 
@@ -257,7 +257,7 @@ def test_no_option_reads_or_writes_a_file():
 
 
 def test_pixels_know_what_ffmpeg_knows():
-    for name, pixels in PIXELS.items():
+    for name, pixels in STORED_PIXELS.items():
         described = av.VideoFormat(name)
         assert {component.bits for component in described.components[:3]} == {pixels.bits}, name
         assert (len(described.components) == 4) == pixels.alpha, name
