@@ -21,10 +21,18 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
-from comfy_host import DEFAULT_VERSION, HOME, PACK, SOURCES, Host, SetupError, ensure_private_host
+from comfy_host import (
+    DEFAULT_VERSION,
+    HOME,
+    PACK,
+    SOURCES,
+    Host,
+    SetupError,
+    ensure_developer_packages,
+    ensure_private_host,
+)
 from comfy_host.browser import ensure_browser
-from comfy_host.files import locked, write_atomic
-from comfy_host.install import ensure_packages
+from comfy_host.files import write_atomic
 from comfy_host.python import runs
 
 REPORTS = PACK / "artefacts" / "check"
@@ -231,9 +239,7 @@ def table(results: list[Result], seconds: float) -> str:
 def set_up() -> Host:
     """The private hosts and the developer packages; a user's own ComfyUI is never used here."""
     host = ensure_private_host()
-    with locked(HOME / "lock"):
-        requirements = [PACK / "scripts" / f"requirements-{name}.txt" for name in ("unit", "dev")]
-        ensure_packages(HOME, host.python, "developer", requirements)
+    ensure_developer_packages(host)
     write_pyright_settings(host)
     REPORTS.mkdir(parents=True, exist_ok=True)
     return host

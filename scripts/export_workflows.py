@@ -1,17 +1,21 @@
 """Makes workflows/*.json (what the editor opens) from workflows/api/*.json (what is written by hand).
 
-    python scripts/export_workflows.py --server http://127.0.0.1:8188 [--browser /usr/bin/chromium]
+    python scripts/in_host.py scripts/export_workflows.py text_to_video [--server http://127.0.0.1:8188]
 
-A ComfyUI with this pack must be running; the browser is driven with playwright. The frontend itself turns each
-API prompt into a graph, so the files have its current format; nodes are laid out in columns by distance from the
-loaders. Run it after changing an API workflow; tests/e2e checks that both say the same.
+Names of workflows; all of them by default. Without a server that has this pack, the private one is started. The browser
+(Chrome or Chromium) is driven with playwright. The frontend itself turns each API prompt into a graph, so the files have
+its current format; nodes are laid out in columns by distance from the loaders. Run it after changing an API workflow;
+tests/e2e checks that both say the same.
 """
 
 import argparse
 import json
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
+from comfy_host import ensure_private_host
+from comfy_host.server import running
 from playwright.sync_api import Page, sync_playwright
 
 WORKFLOWS = Path(__file__).resolve().parents[1] / "workflows"
@@ -47,7 +51,9 @@ EXPORT = """async (prompt) => {
   }
   for (const node of nodes) for (const widget of node.widgets ?? [])
     if (widget.name === 'control_after_generate') widget.value = 'fixed';
-  return JSON.parse(JSON.stringify(app.graph.serialize()));
+  const graph = JSON.parse(JSON.stringify(app.graph.serialize()));
+  graph.extra.ds = {scale: 0.9, offset: [416, 110]};  // the same view whatever was on the screen
+  return graph;
 }"""
 
 
@@ -59,14 +65,29 @@ def open_editor(page: Page, server: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--server", default="http://127.0.0.1:8188")
+    parser.add_argument("names", nargs="*", help="of workflows/api, without .json")
+    parser.add_argument("--server", help="address of a running ComfyUI with this pack")
     parser.add_argument("--browser", default=shutil.which("chromium") or shutil.which("google-chrome"))
     options = parser.parse_args()
+    sources = [WORKFLOWS / "api" / f"{name}.json" for name in options.names]
+    missing = [source.stem for source in sources if not source.is_file()]
+    if missing:
+        parser.error(f"workflows/api has no {', '.join(missing)}; it has {', '.join(names())}.")
+    with ExitStack() as stack:
+        server = options.server or stack.enter_context(running(ensure_private_host(), extra=["--cpu"])).url
+        export(sources or [WORKFLOWS / "api" / f"{name}.json" for name in names()], server, options.browser)
+
+
+def names() -> list[str]:
+    return sorted(path.stem for path in (WORKFLOWS / "api").glob("*.json"))
+
+
+def export(sources: list[Path], server: str, program: str | None) -> None:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=options.browser, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         page = browser.new_page(viewport={"width": 1600, "height": 1000})
-        open_editor(page, options.server)
-        for source in sorted((WORKFLOWS / "api").glob("*.json")):
+        open_editor(page, server)
+        for source in sources:
             graph = page.evaluate(EXPORT, json.loads(source.read_text(encoding="utf-8")))
             target = WORKFLOWS / source.name
             target.write_text(json.dumps(graph, indent=1) + "\n", encoding="utf-8")

@@ -1,9 +1,9 @@
 """Run a Python script or module with the host's Python and COMFYUI_DIR set, making the host first if needed.
 
     python scripts/in_host.py benchmarks/overhead.py --size 128
-    python scripts/in_host.py --comfyui 0.20.1 -m pytest tests/host -k windows
+    python scripts/in_host.py --comfyui 0.20.1 -m pytest tests/host/call/test_frames.py
 
-Everything after the options goes to that Python. Developer packages come with the first scripts/check.py.
+Everything after the options goes to that Python, which has the packages for developers too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 
-from comfy_host import DEFAULT_VERSION, SOURCES, SetupError, ensure_private_host
+from comfy_host import DEFAULT_VERSION, SOURCES, SetupError, ensure_developer_packages, ensure_private_host
 
 
 def main(arguments: list[str]) -> int:
@@ -24,6 +24,7 @@ def main(arguments: list[str]) -> int:
         return 0
     try:
         host = ensure_private_host(version)
+        ensure_developer_packages(host)
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

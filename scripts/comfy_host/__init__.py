@@ -104,6 +104,13 @@ def ensure_private_host(version: str = DEFAULT_VERSION, home: Path = HOME) -> Ho
     return Host(python, comfyui, home / "base", private=True)
 
 
+def ensure_developer_packages(host: Host, home: Path = HOME) -> None:
+    """Put what tests and scripts for developers need into the private host's environment."""
+    with locked(home / "lock"):
+        requirements = [PACK / "scripts" / f"requirements-{name}.txt" for name in ("unit", "dev")]
+        ensure_packages(home, host.python, "developer", requirements)
+
+
 def ensure_host(version: str = DEFAULT_VERSION) -> Host:
     """Find or make a host that can run the pack.
 

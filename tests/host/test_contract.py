@@ -83,20 +83,26 @@ def test_optional_inputs_have_defaults_because_api_prompts_get_none_from_the_ser
 @every_node
 def test_every_socket_explains_itself(node):
     schema = node.GET_SCHEMA()
-    assert schema.description and schema.search_aliases and schema.category.startswith("Zoetrope/")
-    assert [s.id for s in [*schema.inputs, *schema.outputs] if not s.tooltip] == []
+    assert schema.description, "no description"
+    assert schema.search_aliases, "no search_aliases"
+    assert schema.category.startswith("Zoetrope/")
+    for kind, sockets in (("input", schema.inputs), ("output", schema.outputs)):
+        assert [f"{kind} {place}" for place, socket in enumerate(sockets) if not socket.tooltip] == [], "no tooltip"
 
 
 @every_node
 def test_node_has_a_help_page_and_a_place_in_a_workflow(node):
     name = node.GET_SCHEMA().node_id
-    assert (ROOT / "web" / "docs" / f"{name}.md").exists()
-    for folder in (ROOT / "workflows", ROOT / "workflows" / "api"):
-        assert any(f'"{name}"' in path.read_text(encoding="utf-8") for path in folder.glob("*.json")), folder
+    assert (ROOT / "web" / "docs" / f"{name}.md").exists(), f"write web/docs/{name}.md"
+    for folder in ("workflows/api", "workflows"):
+        texts = [path.read_text(encoding="utf-8") for path in (ROOT / folder).glob("*.json")]
+        assert any(f'"{name}"' in text for text in texts), f"no file in {folder} uses {name}"
 
 
 def test_published_contract_is_unchanged(request):
     now = {node.GET_SCHEMA().node_id: contract(node) for node in NODES}
     if request.config.getoption("--update-contract"):
         GOLDEN.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
-    assert now == json.loads(GOLDEN.read_text(encoding="utf-8"))
+    assert now == json.loads(GOLDEN.read_text(encoding="utf-8")), (
+        "nodes may be added with --update-contract, not changed"
+    )
