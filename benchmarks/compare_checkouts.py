@@ -50,7 +50,17 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--template", nargs="+", default=[], help="names in workflows/api; all by default")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--import-of", type=Path, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not (options.other / "nodes" / "__init__.py").is_file():
+        parser.error(f"{options.other} is no checkout of this pack; give the folder that holds its nodes/.")
+    known = sorted(path.stem for path in (ROOT / "workflows" / "api").glob("*.json"))
+    unknown = sorted(set(options.template) - set(known))
+    if unknown:
+        parser.error(f"workflows/api has no {', '.join(unknown)}; it has {', '.join(known)}.")
+    if options.rounds < 1:
+        parser.error(f"--rounds {options.rounds} measures nothing; give 1 or more.")
+    options.template = options.template or known
+    return options
 
 
 # ---------------------------------------------------------------------------------------------------------------- results
@@ -325,8 +335,7 @@ def main() -> int:
         print(timed(lambda: Pack(options.import_of, "pack")))
         return 0
     checkouts = [ROOT, options.other.resolve()]
-    names = options.template or sorted(path.stem for path in (ROOT / "workflows" / "api").glob("*.json"))
-    wrong = []
+    names, wrong = options.template, []
     if options.only != "cost":
         wrong += compare_templates(checkouts, [name for name in names if name != NOT_ON_SERVER])
     import torch

@@ -250,6 +250,9 @@ def main() -> int:
     tiers = [
         tier for tier in TIERS if not wanted(tier, options.skip) and (not options.only or wanted(tier, options.only))
     ]
+    if not tiers:
+        print("error: nothing is left to check; give other tiers to --only and --skip.", file=sys.stderr)
+        return 2
     began = time.monotonic()
     try:
         host = set_up()

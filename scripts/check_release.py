@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 import sys
+from datetime import date
 from pathlib import Path
 
 PACK = Path(__file__).resolve().parents[1]
-VERSION = re.compile(r"\d+\.\d+\.\d+")
+VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", re.ASCII)
 HEADING = re.compile(r"^## \[(.+?)\](?: - (.*))?$", re.MULTILINE)
-DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 PLACEHOLDER = "OWNER"  # stands in pyproject.toml until the project has a home
 
 
@@ -46,18 +46,29 @@ def _problems_of_changelog(version: str, changelog: str) -> list[str]:
     if not sections or sections[0][0] != version:
         newest = sections[0][0] if sections else "none"
         return [f"The newest version of CHANGELOG.md is {newest}, the tag {version}; add ## [{version}] - YYYY-MM-DD."]
-    _, date, text = sections[0]
+    _, day, text = sections[0]
     sentences = []
-    if not DATE.fullmatch(date or ""):
+    if not _is_date(day or ""):
         sentences.append(f"Version {version} of CHANGELOG.md has no date; write ## [{version}] - YYYY-MM-DD.")
     if not text.strip():
         sentences.append(f"Version {version} of CHANGELOG.md has no entries; say what is new in it.")
     return sentences
 
 
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
 def main() -> int:
     if len(sys.argv) != 2:
         print("Give the tag, for example: python scripts/check_release.py v0.2.0", file=sys.stderr)
+        return 2
+    missing = [name for name in ("pyproject.toml", "CHANGELOG.md") if not (PACK / name).is_file()]
+    if missing:
+        print(f"{', '.join(missing)} is missing; run this in a checkout.", file=sys.stderr)
         return 2
     texts = [(PACK / name).read_text(encoding="utf-8") for name in ("pyproject.toml", "CHANGELOG.md")]
     found = problems(sys.argv[1], *texts)

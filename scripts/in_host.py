@@ -9,6 +9,7 @@ Everything after the options goes to that Python, which has the packages for dev
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -29,7 +30,13 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     environment = {**os.environ, "COMFYUI_DIR": str(host.comfyui)}
-    return subprocess.run([host.python, *arguments], env=environment, check=False).returncode
+    child = subprocess.Popen([host.python, *arguments], env=environment)
+    signal.signal(signal.SIGTERM, lambda *_: child.terminate())  # what it started ends with it
+    try:
+        return child.wait()
+    except KeyboardInterrupt:  # the child got it too, and has servers of its own to end
+        child.wait()
+        raise
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def _announced(transformer_options: Mapping[str, Any]) -> tuple[tuple[int, ...] 
         ``transformer_options["ad_params"]`` as set by ComfyUI-AnimateDiff-Evolved.
     """
     window = transformer_options.get("context_window")
-    others = transformer_options.get("ad_params", {})
+    others = transformer_options.get("ad_params") or {}
     total = others.get("full_length")
     total = transformer_options.get(keys.CLIP_LENGTH, 0) if total is None else total
     if window is not None and getattr(window, "dim", 0) == 0:

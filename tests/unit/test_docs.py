@@ -12,7 +12,7 @@ every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: pat
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)(#[^)\s]*)?\)")
 QUOTED = re.compile(r"`([\w./-]+)`")
 # Folders of ComfyUI or of a user, and files of other projects, which our documents speak of too.
-ELSEWHERE = ("models/", "comfy/", "custom_nodes/", "output/", "input/", ".venv/", "user/")
+ELSEWHERE = ("models/", "comfy/", "custom_nodes/", "output/", "input/", ".venv/", "user/", "ComfyUI/")
 
 
 @every_document
@@ -21,7 +21,9 @@ def test_links_lead_to_files(path):
         assert (path.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("name", ["architecture.md", "../CONTRIBUTING.md", "benchmarks.md"])
+@pytest.mark.parametrize(
+    "name", ["architecture.md", "glossary.md", "../CONTRIBUTING.md", "../README.md", "benchmarks.md"]
+)
 def test_paths_that_are_named_exist(name):
     """A path counts from the checkout, or from a folder that is named before it on the same line."""
     for line in (ROOT / "docs" / name).read_text(encoding="utf-8").splitlines():

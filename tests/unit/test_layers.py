@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "host": {"host", *PURE, *PLANNED},
     "nodes": {"nodes", "host", *PURE, *PLANNED},
 }
-OURS = {"zoetrope", "nodes", "host", *PURE, *PLANNED}  # by absolute name they are whatever lies on the path
+# By absolute name ours are whatever lies on the path, and what importlib imports no rule sees.
+OURS = {"zoetrope", "nodes", "host", "importlib", *PURE, *PLANNED}
 MAY_NAME = {"host": COMFYUI | {"comfy_api"}, "nodes": {"comfy_api"}}  # of what belongs to ComfyUI
 
 # A package of host imports those of lower floors only, and none of its own floor.

@@ -57,6 +57,37 @@ CASES = {
     "core's anchor": (of_core(causal_anchor_index=19), 5, CallFrames((19, *WINDOW), TOTAL, 1, announced=True)),
     "no anchor": (of_core(causal_anchor_index=-1), 4, CallFrames(WINDOW, TOTAL, 1, announced=True)),
     "a window that does not fit": (of_core(), 6, CallFrames(tuple(range(6)), TOTAL, 1, misfit=4)),
+    "core's window wins": (
+        of_core() | of_evolved((1, 2, 3, 4), 99),
+        4,
+        CallFrames(WINDOW, TOTAL, 1, announced=True),
+    ),
+    "core's window does not say how long the clip is": (
+        of_core(total_frames=0) | {keys.CLIP_LENGTH: TOTAL},
+        4,
+        CallFrames(WINDOW, TOTAL, 1, announced=True),
+    ),
+    "another pack does not say how long the clip is": (
+        {"ad_params": {"sub_idxs": [1, 2]}, keys.CLIP_LENGTH: TOTAL},
+        2,
+        CallFrames((1, 2), TOTAL, 1, announced=True),
+    ),
+    "another pack says less than it announces": (
+        of_evolved((5, 6, 7, 8), 6),
+        4,
+        CallFrames((5, 6, 7, 8), 9, 1, announced=True),
+    ),
+    "another pack says nothing": ({"ad_params": None}, 2, CallFrames((0, 1), 2)),
+    "two windows of ours that do not fit": (
+        published_frames([0, 1, 2, 2, 3, 4], 12, 3, windows=2),
+        4,
+        CallFrames((0, 1, 2, 3), 12, misfit=6),
+    ),
+    "a piece of the clip of each conditioning": (
+        {"cond_or_uncond": [0, 1], keys.CLIP_LENGTH: 8},
+        8,
+        CallFrames((0, 1, 2, 3), 8, 2),
+    ),
     "the clip's length": ({keys.CLIP_LENGTH: 4}, 8, CallFrames((0, 1, 2, 3), 4, 2)),
     "two windows of ours": (
         published_frames([0, 1, 2, 2, 3, 4], 12, 3, windows=2),

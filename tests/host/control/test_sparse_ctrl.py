@@ -142,7 +142,7 @@ def test_noise_does_not_count(nets):
 
 
 @pytest.mark.newest_host
-def test_motion_effect_zero_keeps_images_to_their_frames(model):
+def test_motion_effect_zero_keeps_images_to_their_frames(nets, model):
     """And the motion scale changes what the other frames get."""
     still = LoadSparseCtrl.execute("scribble.safetensors", motion_effect=0.0).args[0]
     first, other = (sample(model, applied(keyed(still, "2"), pictures(1, seed=s))) for s in (4, 9))

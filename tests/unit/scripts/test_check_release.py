@@ -17,6 +17,8 @@ def test_three_that_agree_can_be_published():
     [
         ("0.2.0", PROJECT, CHANGES, "'0.2.0' is not vX.Y.Z"),
         ("v0.2", PROJECT, CHANGES, "'v0.2' is not vX.Y.Z"),
+        ("v00.2.0", PROJECT, CHANGES, "'v00.2.0' is not vX.Y.Z"),
+        ("v0.2.0", PROJECT, CHANGES.replace("2026-12-01", "2026-13-01"), "has no date"),
         ("v0.3.0", PROJECT, CHANGES.replace("0.2.0", "0.3.0"), "says version 0.2.0, the tag 0.3.0"),
         ("v0.2.0", "[project]\n", CHANGES, "says version nothing"),
         ("v0.2.0", PROJECT + 'PublisherId = "OWNER"\n', CHANGES, "still says OWNER"),
