@@ -151,9 +151,8 @@ def compare_templates(checkouts: list[Path], names: list[str]) -> list[str]:
     wrong = []
     with servers(checkouts) as clients:
         infos = [_our_nodes(client.json("/object_info")) for client in clients]
-        texts = [
-            {name: json.dumps(node) for name, node in info.items()} for info in infos
-        ]  # the order of inputs counts
+        # As text, because the order of inputs counts.
+        texts = [{name: json.dumps(node) for name, node in info.items()} for info in infos]
         differing = [name for name in texts[0] | texts[1] if texts[0].get(name) != texts[1].get(name)]
         if differing or list(texts[0]) != list(texts[1]):
             wrong = [f"/object_info: {', '.join(differing) or 'the order of nodes'}"]

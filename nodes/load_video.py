@@ -15,7 +15,7 @@ MOST_FRAMES = 1_000_000
 LARGEST = 16384
 
 
-def _number(name: str, default: int, low: int, high: int, tooltip: str) -> io.Input:
+def _number(name: str, default: int, low: int, tooltip: str, high: int = MOST_FRAMES) -> io.Input:
     """An optional INT."""
     return number(name, default, low, high, tooltip, optional=True)
 
@@ -74,27 +74,19 @@ class LoadVideo(io.ComfyNode):
                 optional=True,
                 tooltip="Seconds that are left out, to the nearest frame.",
             ),
-            _number(
-                "skip_frames", 0, 0, MOST_FRAMES, "Frames that are left out after start, counted at the new frame rate."
-            ),
-            _number(
-                "every_nth",
-                1,
-                1,
-                MOST_FRAMES,
-                "2 uses every other frame, and so on; the frame rate becomes lower by it.",
-            ),
-            _number("max_frames", 0, 0, MOST_FRAMES, "Use at most so many frames; 0 is all."),
+            _number("skip_frames", 0, 0, "Frames that are left out after start, counted at the new frame rate."),
+            _number("every_nth", 1, 1, "2 uses every other frame, and so on; the frame rate becomes lower by it."),
+            _number("max_frames", 0, 0, "Use at most so many frames; 0 is all."),
         ]
 
     @staticmethod
     def _size() -> list[io.Input]:
         own = "0 is the video's own; if only one is given the proportions are kept."
         return [
-            _number("width", 0, 0, LARGEST, f"Width in pixels. {own}"),
-            _number("height", 0, 0, LARGEST, f"Height in pixels. {own}"),
+            _number("width", 0, 0, f"Width in pixels. {own}", LARGEST),
+            _number("height", 0, 0, f"Height in pixels. {own}", LARGEST),
             fit_input(optional=True),
-            _number("multiple_of", 8, 1, 256, "Width and height are rounded to multiples of this; latents need 8."),
+            _number("multiple_of", 8, 1, "Width and height are rounded to multiples of this; latents need 8.", 256),
         ]
 
     @staticmethod
@@ -197,9 +189,9 @@ class LoadFrames(io.ComfyNode):
                     options=input_files.folder_names(),
                     tooltip="A folder with images below ComfyUI's input folder, at most two deep.",
                 ),
-                _number("start", 0, 0, MOST_FRAMES, "Images that are left out at the start."),
-                _number("every_nth", 1, 1, MOST_FRAMES, "2 uses every other image, and so on."),
-                _number("max_frames", 0, 0, MOST_FRAMES, "Use at most so many images; 0 is all."),
+                _number("start", 0, 0, "Images that are left out at the start."),
+                _number("every_nth", 1, 1, "2 uses every other image, and so on."),
+                _number("max_frames", 0, 0, "Use at most so many images; 0 is all."),
                 io.Combo.Input(
                     "size_mismatch",
                     options=list(MISMATCHES),

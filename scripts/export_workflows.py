@@ -69,17 +69,13 @@ def main() -> None:
     parser.add_argument("--server", help="address of a running ComfyUI with this pack")
     parser.add_argument("--browser", default=shutil.which("chromium") or shutil.which("google-chrome"))
     options = parser.parse_args()
-    sources = [WORKFLOWS / "api" / f"{name}.json" for name in options.names]
-    missing = [source.stem for source in sources if not source.is_file()]
+    sources = {path.stem: path for path in sorted((WORKFLOWS / "api").glob("*.json"))}
+    missing = [name for name in options.names if name not in sources]
     if missing:
-        parser.error(f"workflows/api has no {', '.join(missing)}; it has {', '.join(names())}.")
+        parser.error(f"workflows/api has no {', '.join(missing)}; it has {', '.join(sources)}.")
     with ExitStack() as stack:
         server = options.server or stack.enter_context(running(ensure_private_host(), extra=["--cpu"])).url
-        export(sources or [WORKFLOWS / "api" / f"{name}.json" for name in names()], server, options.browser)
-
-
-def names() -> list[str]:
-    return sorted(path.stem for path in (WORKFLOWS / "api").glob("*.json"))
+        export([sources[name] for name in options.names or sources], server, options.browser)
 
 
 def export(sources: list[Path], server: str, program: str | None) -> None:

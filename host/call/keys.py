@@ -1,7 +1,8 @@
 """Every name that this pack puts into a dict of the host. One name, one meaning.
 
 A key of a MODEL names what it belongs to: the attachment, the wrappers, the callbacks and the additional models of one
-thing share it; with several motion models, `host/motion/settings.py` adds a number and a role to it. A key of transformer_options names the value that is found there.
+thing share it; with several motion models, `host/motion/settings.py` adds a number and a role to it. A key of
+transformer_options names the value that is found there.
 """
 
 # MODEL: attachments, wrappers, callbacks, additional models

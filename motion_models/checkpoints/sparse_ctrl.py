@@ -3,7 +3,8 @@
 Three layouts are published: the original (image layers named as in diffusers, motion modules as in AnimateDiff), A1111's
 (image layers named as in ComfyUI) and that of diffusers' SparseControlNetModel, which stores no positional encoding.
 
-Our names are ComfyUI's for the image layers, and ``motion.input_<block>.`` before those of `weight_names` for a motion module.
+Our names are ComfyUI's for the image layers, and ``motion.input_<block>.`` before those of `weight_names` for a
+motion module.
 
 Shapes: C = channels of a level, F = frames of the positional encoding.
 """

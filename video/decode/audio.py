@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from .container import VideoFile, audio_stream
 
 EARLIER = Fraction(1, 4)  # seconds decoded before the start; codecs need some blocks until they are right
-SMALLEST_GAP = Fraction(
-    1, 20
-)  # seconds; smaller differences between stated and counted times are rounding of the container
+# Seconds; smaller differences between stated and counted times are rounding of the container.
+SMALLEST_GAP = Fraction(1, 20)
 
 
 def audio_bytes(file: VideoFile, seconds: Fraction) -> int:
