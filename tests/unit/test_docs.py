@@ -11,8 +11,8 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / 
 every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)(#[^)\s]*)?\)")
 QUOTED = re.compile(r"`([\w./-]+)`")
-# Folders of ComfyUI or of a user, and files of other projects, which our documents speak of too.
-ELSEWHERE = ("models/", "comfy/", "custom_nodes/", "output/", "input/", ".venv/", "user/", "ComfyUI/")
+# Folders of ComfyUI or of a user, files of other projects, and what the set-up makes when it is first needed.
+ELSEWHERE = (".host/", "models/", "comfy/", "custom_nodes/", "output/", "input/", ".venv/", "user/", "ComfyUI/")
 
 
 @every_document
