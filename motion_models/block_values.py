@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from .numbers import finite
+from ..inputs.numbers import finite
 from .spec import MotionSpec, Site
 
 BLOCK_VALUES_EXAMPLE = "down: 1, mid: 0.5, up.2.0: 0"

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from .numbers import finite
+from ..inputs.numbers import finite
 
 # Intrinsics and picture of the clips that the authors and AnimateDiff-Evolved take as the usual camera.
 FX, FY, CENTRE = 0.474812461, 0.844111024, 0.5

@@ -13,10 +13,11 @@ COMFYUI = {
 }
 API = {"comfy_api", "comfy_api_nodes"}
 MAY_IMPORT = {
-    **{pure: {pure} for pure in (*PURE, *PLANNED)},
-    "training": {"training", "motion_models", "temporal", "video"},
-    "evaluation": {"evaluation", "temporal", "video"},
-    "migration": {"migration", "temporal"},
+    **{pure: {pure, "inputs"} for pure in (*PURE, *PLANNED)},
+    "inputs": {"inputs"},
+    "training": {"training", "inputs", "motion_models", "temporal", "video"},
+    "evaluation": {"evaluation", "inputs", "temporal", "video"},
+    "migration": {"migration", "inputs", "temporal"},
     "host": {"host", *PURE, *PLANNED},
     "nodes": {"nodes", "host", *PURE, *PLANNED},
 }
