@@ -39,7 +39,8 @@ def test_history_describes_the_file(made):
     client, prompt, outputs = made
     file, frames = runs.video_file(prompt, outputs), runs.pictures(client, outputs)
     combine = prompt[runs.of_type(prompt, "ZoetropeCombineVideo")]["inputs"]
-    rate = 8.0 if isinstance(combine["frame_rate"], list) else combine["frame_rate"]  # the input video has 8 fps
+    wired = 16.0 if runs.has(prompt, "FrameInterpolate") else 8.0  # the input video has 8 fps
+    rate = wired if isinstance(combine["frame_rate"], list) else combine["frame_rate"]
     assert (file["frames"], file["width"], file["height"]) == (len(frames), runs.SIZE, runs.SIZE)
     assert file["frame_rate"] == pytest.approx(rate)
     assert file["duration"] == pytest.approx(len(frames) / rate, abs=0.01)
@@ -54,10 +55,10 @@ def test_clip_moves(made):
 
 def test_progress_names_steps_and_windows(made):
     _, prompt, outputs = made
-    assert "KSampler: 1/" in outputs["lines"] or "KSampler: step 1/" in outputs["lines"]
+    if not runs.has(prompt, "FrameInterpolate"):  # samples nothing
+        assert "KSampler: 1/" in outputs["lines"] or "KSampler: step 1/" in outputs["lines"]
     latent = next((n["inputs"]["batch_size"] for n in prompt.values() if n["class_type"] == "EmptyLatentImage"), 0)
-    windowed = any(node["class_type"] == "ZoetropeContextWindows" for node in prompt.values())
-    if windowed and latent > 16:
+    if runs.has(prompt, "ZoetropeContextWindows") and latent > 16:
         assert "window 1/" in outputs["lines"]
 
 
@@ -69,6 +70,20 @@ def test_mp4_carries_its_prompt(made):
         for node in embedded.values():
             node.pop("is_changed", None)  # the server's own note
         assert embedded == prompt
+
+
+def test_interpolation_puts_frames_between_and_keeps_length_and_sound(running):
+    """2N - 1 frames at twice the rate; the toy RIFE model answers with the mean of two neighbours."""
+    from comfy_host.client import Client
+
+    client, prompt = Client(running.url), runs.also_save_pictures(runs.small("interpolation"))
+    outputs = runs.run(client, prompt)
+    file, frames = runs.video_file(prompt, outputs), runs.pictures(client, outputs).astype(float)
+    assert (len(frames), file["frame_rate"]) == (2 * VIDEO_FRAMES - 1, 16.0)
+    assert file["duration"] == pytest.approx(VIDEO_FRAMES / 8, abs=1 / 16)
+    assert runs.audio_seconds(client.view(file)) == pytest.approx(file["duration"], abs=0.03)
+    assert np.abs(frames[1::2] - (frames[:-1:2] + frames[2::2]) / 2).max() < 2  # rounding, half precision
+    assert np.abs(frames[2::2] - frames[:-2:2]).mean() > STILL
 
 
 @pytest.mark.parametrize("name", sorted(runs.STREAMED))

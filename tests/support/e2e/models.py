@@ -71,6 +71,25 @@ def sparse_ctrl(kind: str) -> dict:
     return {key: weight * FAINT / 8 if key.startswith(outputs) else weight for key, weight in weights.items()}
 
 
+def blending_rife(width: int = 4) -> dict:
+    """A RIFE model in the layout that core detects, all zeros: no flow and a mask of one half, so a new frame is the mean
+    of its neighbours.
+    """
+    shapes = {"encode.cnn0": (16, 3, 3, 3), "encode.cnn1": (16, 16, 3, 3), "encode.cnn2": (16, 16, 3, 3)}
+    for block in range(5):
+        name = f"blocks.{block}"
+        shapes[f"{name}.conv0.0.0"] = (width // 2, 28 if block else 15, 3, 3)
+        shapes[f"{name}.conv0.1.0"] = (width, width // 2, 3, 3)
+        shapes |= {f"{name}.convblock.{layer}.conv": (width, width, 3, 3) for layer in range(8)}
+    weights = {f"{name}.weight": torch.zeros(shape) for name, shape in shapes.items()}
+    weights |= {f"{name}.bias": torch.zeros(shape[0]) for name, shape in shapes.items()}
+    ups = {"encode.cnn3": (16, 4)} | {f"blocks.{block}.lastconv.0": (width, 52) for block in range(5)}
+    weights |= {f"{name}.weight": torch.zeros(*sizes, 4, 4) for name, sizes in ups.items()}
+    weights |= {f"{name}.bias": torch.zeros(sizes[1]) for name, sizes in ups.items()}
+    betas = [f"blocks.{block}.convblock.{layer}.beta" for block in range(5) for layer in range(8)]
+    return weights | {name: torch.ones(1, width, 1, 1) for name in betas}
+
+
 # file below models -> function that returns its state dict
 FILES = {
     "animatediff_models/pia.ckpt": pia,
@@ -81,6 +100,7 @@ FILES = {
     "loras/AnimateLCM_sd15_t2v_lora.safetensors": image_lora,
     "loras/add_detail.safetensors": image_lora,
     "loras/AnimateLCM_sd15_i2v_lora.safetensors": image_lora,
+    "frame_interpolation/rife_v4.26.safetensors": blending_rife,
     "controlnet/v3_sd15_sparsectrl_rgb.ckpt": partial(sparse_ctrl, "rgb"),
     "controlnet/v3_sd15_sparsectrl_scribble.ckpt": partial(sparse_ctrl, "scribble"),
 }

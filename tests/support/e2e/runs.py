@@ -41,6 +41,11 @@ def of_type(prompt: Prompt, *class_types: str) -> str:
     return found
 
 
+def has(prompt: Prompt, class_type: str) -> bool:
+    """Whether a prompt has a node of a type."""
+    return any(node["class_type"] == class_type for node in prompt.values())
+
+
 def also_save_pictures(prompt: Prompt) -> Prompt:
     """Let core save each frame as a PNG, after decoding the same latents where Combine Video does that itself."""
     combine = prompt[of_type(prompt, "ZoetropeCombineVideo")]["inputs"]
@@ -94,6 +99,15 @@ def embedded_prompt(data: bytes) -> Prompt:
 
     with av.open(io.BytesIO(data)) as container:
         return json.loads(container.metadata["prompt"])
+
+
+def audio_seconds(data: bytes) -> float:
+    """How long the sound of a file is."""
+    import av
+
+    with av.open(io.BytesIO(data)) as container:
+        stream = container.streams.audio[0]
+        return sum(frame.samples for frame in container.decode(stream)) / stream.rate
 
 
 def bare(prompt):

@@ -28,7 +28,7 @@ FILES = {
     "control_v11p_sd15_canny_fp16.safetensors": "controlnet",
     "control_v11p_sd15_softedge_fp16.safetensors": "controlnet",
 }
-FOLDERS = ("checkpoints", "animatediff_models", "animatediff_motion_lora", "controlnet", "loras")
+FOLDERS = ("checkpoints", "animatediff_models", "animatediff_motion_lora", "controlnet", "loras", "frame_interpolation")
 VIDEO = "zoetrope_example.mp4"
 FRAMES = "zoetrope_example_frames"
 
