@@ -17,9 +17,15 @@ def base(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def running(base, tmp_path_factory):
+def models(tmp_path_factory) -> Path:
+    """Where toy models lie that are none of the demo's."""
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="session")
+def running(base, models):
     """The server process."""
-    host = toy_host(Path(str(COMFYUI_DIR)), base, tmp_path_factory.mktemp("models"))
+    host = toy_host(Path(str(COMFYUI_DIR)), base, models)
     with server.running(host, extra=["--cpu"]) as started:
         yield started
 
