@@ -19,6 +19,8 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrapper
 from torch import Tensor, nn
 
 from . import keys
+from .run_report import report_of
+from .wrappers import bound
 
 Function = Callable[[Tensor], Tensor]
 
@@ -31,8 +33,12 @@ _functions: ContextVar[Mapping[str, Function] | None] = ContextVar("zoetrope_fun
 @torch.library.custom_op("zoetrope::run_function", mutates_args=())
 def run_opaque(x: Tensor, name: str) -> Tensor:
     """What the function ``name`` of the UNet call under way makes of ``x``; in a graph it is not looked into."""
-    functions = _functions.get() or {}
-    out = functions[name](x)
+    function = (_functions.get() or {}).get(name)
+    if function is None:
+        raise RuntimeError(
+            "A node compiles the UNet in a way that motion models do not know; remove it from this MODEL."
+        )
+    out = function(x)
     return (out.clone() if out is x else out).contiguous()
 
 
@@ -61,7 +67,7 @@ def functions_of_call(functions: Mapping[str, Function]) -> Iterator[None]:
 
 def is_compiled(unet: nn.Module) -> bool:
     """Whether the UNet or a part of it runs by graphs of torch.compile."""
-    return any("_orig_mod" in part._modules or _compiled_call(part) is not None for part in unet.modules())
+    return "_orig_mod" in unet._modules or any(True for _ in _compiled_parts(unet))  # noqa: SLF001
 
 
 def obstacle(base: BaseModel, options: dict[str, Any]) -> str:
@@ -84,21 +90,47 @@ def obstacle(base: BaseModel, options: dict[str, Any]) -> str:
 def uncompiled(base: BaseModel) -> Iterator[None]:
     """Let the UNet run as it was before torch.compile inside the ``with`` block, however it was compiled.
 
-    Core's compile node puts a wrapper module in place of the UNet for the length of a call; ``module.compile()`` sets a
-    function on the module.
+    Core's compile node puts a module around the UNet in its place for the length of a call; other ways set a function on
+    the UNet or on parts of it.
     """
     found = base.diffusion_model
     unet = getattr(found, "_orig_mod", found)
-    calls = {part: call for part in unet.modules() if (call := _compiled_call(part)) is not None}
+    parts = list(_compiled_parts(unet))
     try:
         base.diffusion_model = unet
-        for part in calls:
-            part._compiled_call_impl = None  # noqa: SLF001
+        for part, name, _, original in parts:
+            setattr(part, name, original)
         yield
     finally:
         base.diffusion_model = found
-        for part, call in calls.items():
-            part._compiled_call_impl = call  # noqa: SLF001
+        for part, name, graphs, _ in parts:
+            setattr(part, name, graphs)
+
+
+def _compiled_parts(unet: nn.Module) -> Iterator[tuple[nn.Module, str, Any, Any]]:
+    """Parts of a UNet compiled where they are: the part, the attribute, what it is and what it was."""
+    for part in unet.modules():
+        own = vars(part)
+        if own.get("_compiled_call_impl") is not None:  # part.compile()
+            yield part, "_compiled_call_impl", own["_compiled_call_impl"], None
+        if original := getattr(own.get("forward"), "_torchdynamo_orig_callable", None):  # torch.compile(part.forward)
+            yield part, "forward", own["forward"], original
+
+
+def without_graphs(executor, *args, **kwargs):
+    """APPLY_MODEL wrapper for `innermost`: a call for which layers of the UNet have hooks, which graphs do not look at."""
+    base: BaseModel = executor.class_obj
+    if not is_compiled(base.diffusion_model):
+        return executor(*args, **kwargs)
+    options = bound(WrappersMP.APPLY_MODEL, args, kwargs).arguments.get("transformer_options") or {}
+    say_uncompiled(options, "a LoRA whose strength changes acts inside the UNet's layers")
+    with uncompiled(base):
+        return executor(*args, **kwargs)
+
+
+def say_uncompiled(options: dict[str, Any], reason: str) -> None:
+    """One line in the log of a run whose UNet calls are made without torch.compile."""
+    report_of(options).warn_once(f"UNet calls run without torch.compile, so slower but right: {reason}.")
 
 
 def innermost(executor: WrapperExecutor, function: Callable[..., Any]) -> WrapperExecutor:
@@ -108,7 +140,3 @@ def innermost(executor: WrapperExecutor, function: Callable[..., Any]) -> Wrappe
     """
     wrappers = [*executor.wrappers, function]
     return WrapperExecutor.new_class_executor(executor.original, executor.class_obj, wrappers, executor.idx)
-
-
-def _compiled_call(module: nn.Module) -> Any:
-    return getattr(module, "_compiled_call_impl", None)

@@ -49,6 +49,15 @@ class RunReport:
             log.warning("Motion model %s did not run, so this clip has no motion of it: %s.", quoted(name), why)
 
 
+def begin_report(guider: Any) -> RunReport:
+    """The report of the run that starts; the same one for all who ask in their OUTER_SAMPLE wrappers.
+
+    Args:
+        guider: of the run; its options are a copy that core drops when the run ends.
+    """
+    return guider.model_options["transformer_options"].setdefault(keys.RUN_REPORT, RunReport())
+
+
 def report_of(options: Mapping[str, Any]) -> RunReport:
     """The report of the run that a call belongs to; a new one where none was begun.
 

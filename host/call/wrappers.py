@@ -63,7 +63,9 @@ def bound(kind: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspec
     return SIGNATURES[kind].bind(*args, **kwargs)
 
 
-def changed(call: inspect.BoundArguments, more: Mapping[str, Any] | None = None, **values: Any) -> inspect.BoundArguments:
+def changed(
+    call: inspect.BoundArguments, more: Mapping[str, Any] | None = None, **values: Any
+) -> inspect.BoundArguments:
     """The arguments with other values; the given ones stay as they are, for a second try.
 
     Args:

@@ -11,7 +11,7 @@ from comfy.patcher_extension import WrappersMP
 from ...motion_models.networks.positions import require_positions
 from ..call import keys
 from ..call.context_handler import StagedHandler, frames_at_once
-from ..call.run_report import RunReport
+from ..call.run_report import begin_report
 from ..call.wrappers import bound, require_image_latents
 from . import noise_schedule
 from .settings import MotionSettings, settings_of
@@ -36,10 +36,8 @@ def start_run(executor, *args, **kwargs):
         "use Empty Latent Image with the clip's length as batch_size and an SD1.5 or SDXL model",
     )
     model, frames = guider.model_patcher, noise.shape[0]
-    handler, report = guider.model_options.get("context_handler"), RunReport()
-    guider.model_options["transformer_options"].update(
-        {keys.CLIP_LENGTH: frames, keys.RUN_CACHE: UserDict(), keys.RUN_REPORT: report}
-    )
+    handler, report = guider.model_options.get("context_handler"), begin_report(guider)
+    guider.model_options["transformer_options"].update({keys.CLIP_LENGTH: frames, keys.RUN_CACHE: UserDict()})
     sampled, anchor = frames_at_once(handler, frames)
     together = frames_in_view(model, sampled)
     for settings in active_settings(model):

@@ -36,7 +36,6 @@ from .unet_sites import motion_sites
 from .view_windows import views_at
 
 LAYER_PATCH = "forward_timestep_embed_patch"
-NOT_COMPILED = "UNet calls with motion run without torch.compile; the clip is right, only slower"
 
 
 def apply_model(executor, *args, **kwargs):
@@ -61,7 +60,7 @@ def _run_unet(executor, *args, **kwargs):
                 return out
             reason = "its graph left motion modules out"
             call = UNetCall(base, given, options)
-        report.warn_once(f"{NOT_COMPILED}: {reason}.")
+        compiled.say_uncompiled(options, reason)
         with compiled.uncompiled(base):
             out = call.run(executor)
     else:
