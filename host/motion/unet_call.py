@@ -112,7 +112,8 @@ class UNetCall:
         """The blocks in which something of ours runs, by the id of the layer that it follows."""
         if not self.active:
             return {}
-        layers: dict[BlockIndex, nn.Module] = {**motion_sites(self.unet), FIRST_BLOCK: self.unet.input_blocks[0][0]}
+        first = next(self.unet.input_blocks[0].children())
+        layers: dict[BlockIndex, nn.Module] = {**motion_sites(self.unet), FIRST_BLOCK: first}
         return {id(layer): block for block, layer in layers.items() if any(m.acts_in(block) for m in self.active)}
 
     @property
