@@ -8,6 +8,7 @@ from typing import Any
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
+from ...inputs.quoting import quoted
 from ...motion_models.networks.positions import require_positions
 from ..call import keys
 from ..call.context_handler import StagedHandler, frames_at_once
@@ -42,7 +43,7 @@ def start_run(executor, *args, **kwargs):
     together = frames_in_view(model, sampled)
     for settings in active_settings(model):
         if frames == 1:
-            log.info("Motion model '%s' is bypassed: the latent has one frame (batch_size 1).", settings.name)
+            log.info("%s is bypassed: the latent has one frame (batch_size 1).", _named(settings))
         limit = settings.spec.max_frames
         cure = _cure(limit, handler, frames, sampled, anchor, together < sampled)
         require_positions(_named(settings), limit, together, cure)
@@ -60,7 +61,7 @@ def active_settings(model: ModelPatcher) -> list[MotionSettings]:
 
 
 def _named(settings: MotionSettings) -> str:
-    return f"Motion model '{settings.name}'"
+    return f"Motion model {quoted(settings.name)}"
 
 
 def _cure(limit: int, handler: object, frames: int, sampled: int, anchor: int, in_views: bool) -> str:

@@ -280,3 +280,12 @@ def test_inductor(motion):
     moving = animate(tiny_model(**bare), motion)
     with new_graphs(1):
         assert_right(compiled(moving, "inductor"), moving, most=1e-3)
+
+
+@newest
+def test_a_run_without_motion_says_why(model, motion, caplog):
+    clip(animate(model, motion, start_percent=0.999), steps=1)
+    assert "at no step of this run is it switched on" in caplog.text
+    caplog.clear()
+    clip(toy.answer_with(animate(model, motion), lambda x, *_: x))
+    assert "'v2.safetensors' did not run" in caplog.text and "another node answers" in caplog.text
