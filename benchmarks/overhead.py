@@ -1,10 +1,11 @@
 """Time and peak memory of one UNet step with a motion module, over the same step without, as ratios.
 
-    COMFYUI_DIR=... python benchmarks/overhead.py [--size 512] [--repeats 5] [--family v2]
+    COMFYUI_DIR=... python benchmarks/overhead.py [--size 512] [--repeats 5] [--family v2] [--compile]
 
 Networks have the true SD1.5 sizes and random weights; the two models take turns in one process, so a machine
 that slows down slows both. On CUDA it also prints the ratio of peak allocated memory by the caching allocator,
-on a CPU that of the process's resident memory, sampled.
+on a CPU that of the process's resident memory, sampled. With --compile the same two also run through core's
+TorchCompileModel (inductor), and their times are compared with the uncompiled ones'.
 """
 
 import argparse
@@ -31,6 +32,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--family", choices=["v1", "v2", "v3"], default="v2")
+    parser.add_argument("--compile", action="store_true", help="also through core's TorchCompileModel")
     return parser.parse_args()
 
 
@@ -47,6 +49,7 @@ import comfy.model_patcher  # noqa: E402
 import comfy.ops  # noqa: E402
 import comfy.supported_models  # noqa: E402
 import psutil  # noqa: E402
+from comfy_extras.nodes_torch_compile import TorchCompileModel  # noqa: E402
 
 from support import pack  # noqa: E402, F401
 from support.toy_models import unet as toy  # noqa: E402
@@ -137,15 +140,22 @@ class Peak:
         self.bytes = self.highest - self.before
 
 
+def ratio(name: str, other: str, seconds: dict[str, float]) -> str:
+    return f"{seconds[name]:.3f} s / {seconds[other]:.3f} s = {seconds[name] / seconds[other]:.2f}"
+
+
 def main() -> None:
     size = ARGS.size or (512 if DEVICE.type == "cuda" else 128)
-    base, meters = checkpoint(), {"plain": Meter(), "motion": Meter()}
-    motion = motion_model()
-    models = {name: base.clone() for name in meters}
-    for name, meter in meters.items():
-        models[name].add_wrapper_with_key("apply_model", "meter", meter)  # before ours, so that it times ours too
+    names = ["plain", "motion"] + ["plain compiled", "motion compiled"] * ARGS.compile
+    base, motion, meters = checkpoint(), motion_model(), {name: Meter() for name in names}
     settings = MotionSettings(name=motion.name, spec=motion.spec)
-    models["motion"] = apply_motion_model(models["motion"], motion, settings, "use_existing")
+    models = {}
+    for name, meter in meters.items():
+        model = base.clone()
+        model.add_wrapper_with_key("apply_model", "meter", meter)  # before ours, so that it times ours too
+        if "motion" in name:
+            model = apply_motion_model(model, motion, settings, "use_existing")
+        models[name] = TorchCompileModel.execute(model, "inductor").args[0] if "compiled" in name else model
     prompts = [[[torch.randn(1, 77, 768), {}]] for _ in range(2)]
     noise = toy.noise_for(ARGS.frames, size // 8)
     for _ in range(ARGS.repeats + 1):
@@ -155,7 +165,11 @@ def main() -> None:
     peaks = {name: max(meter.peaks[1:]) for name, meter in meters.items()}
     where = torch.cuda.get_device_name() if DEVICE.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     print(f"{where}; {ARGS.family}, {ARGS.frames} frames, {size}x{size}, {DTYPE}, cond and uncond in one call")
-    print(f"time    {seconds['motion']:.3f} s / {seconds['plain']:.3f} s = {seconds['motion'] / seconds['plain']:.2f}")
+    print(f"time    {ratio('motion', 'plain', seconds)}")
+    for name in ("plain", "motion") if ARGS.compile else ():
+        print(
+            f"{name} compiled  {ratio(f'{name} compiled', name, seconds)}, first call {meters[f'{name} compiled'].seconds[0]:.0f} s"
+        )
     mib = {name: peak / 2**20 for name, peak in peaks.items()}
     print(f"memory  {mib['motion']:.0f} MiB / {mib['plain']:.0f} MiB = {peaks['motion'] / peaks['plain']:.2f}")
 

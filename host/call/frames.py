@@ -4,13 +4,17 @@ One place knows the protocols under which windows are announced, so that motion 
 work in our windows, in core's Context Windows node and in other packs'.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from operator import index
 from typing import Any
 
 from comfy.context_windows import IndexListContextWindow
 
-from . import keys
+from . import evolved, keys
+
+MOST_ANNOUNCED = 2**20  # far more than any clip; beyond it an announcement is a mistake
 
 
 @dataclass(frozen=True)
@@ -96,15 +100,32 @@ def _announced(transformer_options: Mapping[str, Any]) -> tuple[tuple[int, ...] 
         ``transformer_options["ad_params"]`` as set by ComfyUI-AnimateDiff-Evolved.
     """
     window = transformer_options.get("context_window")
-    others = transformer_options.get("ad_params") or {}
-    total = others.get("full_length")
+    others = transformer_options.get(evolved.FRAMES)
+    others = others if isinstance(others, Mapping) else {}
+    total = _clip_length(others.get("full_length"))
     total = transformer_options.get(keys.CLIP_LENGTH, 0) if total is None else total
     if window is not None and getattr(window, "dim", 0) == 0:
         anchor = getattr(window, "causal_anchor_index", None)
         lead = () if anchor is None or anchor < 0 else (anchor,)
         return (*lead, *window.index_list), getattr(window, "total_frames", 0) or total
-    indexes = others.get("sub_idxs")
-    return None if indexes is None else tuple(indexes), total
+    return _frame_numbers(others.get("sub_idxs")), total
+
+
+def _frame_numbers(announced: object) -> tuple[int, ...] | None:
+    """Frame numbers that another pack announces; what makes no sense is as if it were not there."""
+    if not isinstance(announced, Iterable):
+        return None
+    try:
+        numbers = tuple(index(number) for number in islice(announced, MOST_ANNOUNCED + 1))
+    except (TypeError, ValueError, RuntimeError):  # of what is no number, and of tensors of several
+        return None
+    fits = 0 < len(numbers) <= MOST_ANNOUNCED and all(0 <= number < MOST_ANNOUNCED for number in numbers)
+    return numbers if fits else None
+
+
+def _clip_length(announced: object) -> int | None:
+    numbers = _frame_numbers((announced,))
+    return None if numbers is None else numbers[0]
 
 
 def published_frames(frames: Sequence[int], total: int, length: int, windows: int = 1) -> dict[str, Any]:
@@ -122,6 +143,6 @@ def published_frames(frames: Sequence[int], total: int, length: int, windows: in
     numbers = list(frames)
     return {
         "context_window": IndexListContextWindow(numbers, dim=0, total_frames=total),
-        "ad_params": {"full_length": total, "context_length": length, "sub_idxs": numbers},
+        evolved.FRAMES: {"full_length": total, "context_length": length, "sub_idxs": numbers},
         keys.WINDOWS_PER_CHUNK: windows,
     }

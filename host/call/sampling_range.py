@@ -12,6 +12,8 @@ from comfy.hooks import HookKeyframeGroup
 from comfy.model_base import BaseModel
 from torch import Tensor
 
+from ...inputs.numbers import require_finite
+
 
 def sampling_step(options: Mapping[str, Any], timestep: Tensor) -> tuple[int, int]:
     """Number of the sampling step of a UNet call from 0, and how many steps the sampler makes.
@@ -79,9 +81,12 @@ def sampling_range(
     """A range from the inputs of a node; ``keyframes`` are read as data, their guaranteed steps are not used.
 
     Raises:
-        ValueError: the range ends before it starts.
+        ValueError: the range ends before it starts, or a number is none.
     """
+    require_finite("start_percent", [start])
+    require_finite("end_percent", [end])
     if end < start:
         raise ValueError(f"end_percent {end} lies before start_percent {start}; swap them.")
     points = () if keyframes is None else tuple((key.start_percent, key.strength) for key in keyframes.keyframes)
+    require_finite("keyframes", [number for point in points for number in point])
     return SamplingRange(start, end, points, by_step)

@@ -4,7 +4,6 @@ Shapes: F = frames of a chunk, M = frames of a mask, H, W = feature map, P = H *
 h, w = size of a mask.
 """
 
-import math
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ...inputs.numbers import fits
+from ...inputs.quoting import quoted
 from ...motion_models.networks.module_call import Value
 from ...temporal.values.frame_values import FrameValues, listed_values
 
@@ -112,8 +113,10 @@ def strength_of(value: object, name: str) -> Strength:
         return Strength(factors=(value,))
     if isinstance(value, list | tuple):
         return Strength(factors=(listed_values(value),))
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{name} is {value!r}; it must be a finite number, FRAME_VALUES, a list of numbers or a MASK.")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not fits(value):
+        raise ValueError(
+            f"{name} is {quoted(value)}; it must be a finite number, FRAME_VALUES, a list of numbers or a MASK."
+        )
     return Strength(float(value))
 
 

@@ -63,6 +63,20 @@ def bound(kind: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspec
     return SIGNATURES[kind].bind(*args, **kwargs)
 
 
+def changed(
+    call: inspect.BoundArguments, more: Mapping[str, Any] | None = None, **values: Any
+) -> inspect.BoundArguments:
+    """The arguments with other values; the given ones stay as they are, for a second try.
+
+    Args:
+        call: from `bound`.
+        more: keywords that the signature does not name.
+        values: by name.
+    """
+    keywords = {**call.arguments.get("more", {}), **(more or {})}
+    return inspect.BoundArguments(call.signature, {**call.arguments, **values, "more": keywords})  # type: ignore[arg-type]
+
+
 def require_image_latents(what: str, noise: Tensor, cure: str) -> None:
     """Refuse latents whose frames are not on the batch axis.
 

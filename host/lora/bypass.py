@@ -20,7 +20,9 @@ from torch import Tensor, nn
 from ...motion_models.networks.low_rank import Convolution, LoraPair
 from ...motion_models.networks.module_call import Branch
 from ..call import keys
+from ..call.compiled import innermost, without_graphs
 from ..call.frames import call_frames
+from ..call.run_report import begin_report
 from ..call.sampling_range import SamplingRange
 from ..call.strength import Strength
 from ..call.wrappers import bound, put_on
@@ -54,7 +56,7 @@ def apply_patches(
     networks = adapted.get_additional_models_with_key(keys.BYPASS_LORA)
     adapted.set_additional_models(keys.BYPASS_LORA, [*networks, network])
     adapted.set_attachments(keys.BYPASS_LORA, (*loras_of(adapted), BypassLora(name, strength, when)))
-    put_on(adapted, keys.BYPASS_LORA, {WrappersMP.APPLY_MODEL: _apply_model})
+    put_on(adapted, keys.BYPASS_LORA, {WrappersMP.OUTER_SAMPLE: _begin, WrappersMP.APPLY_MODEL: _apply_model})
     return adapted
 
 
@@ -118,14 +120,22 @@ def _apply_model(executor, *args, **kwargs):
     options, rows = call.get("transformer_options") or {}, call["x"].shape[0]
     model = base.current_patcher
     networks = [patcher.model for patcher in model.get_additional_models_with_key(keys.BYPASS_LORA)]
+    run = executor
     with ExitStack() as stack:
         for lora, network in zip(loras_of(model), networks, strict=True):
             factors = RowFactors(lora.strength, lora.when.at(base, options), options, rows)
             if factors.any:
+                run = innermost(executor, without_graphs)
                 for layer, branch in network.branches(0, 1.0):
                     handle = base.get_submodule(layer).register_forward_hook(_term(branch, factors))
                     stack.callback(handle.remove)
-        return executor(*args, **kwargs)
+        return run(*args, **kwargs)
+
+
+def _begin(executor, *args, **kwargs):
+    """OUTER_SAMPLE wrapper: what is said once in a run needs the run."""
+    begin_report(executor.class_obj)
+    return executor(*args, **kwargs)
 
 
 class RowFactors:

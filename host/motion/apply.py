@@ -6,6 +6,7 @@ from dataclasses import replace
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
+from ...inputs.quoting import quoted, quoted_names
 from ..call import keys
 from ..call.wrappers import put_on
 from ..lora.motion_lora import Stack, add_motion_loras
@@ -39,7 +40,9 @@ def apply_motion_model(
     settings = replace(settings, blocks=(*motion.blocks, *settings.blocks))
     for blocks in settings.blocks:
         if unknown := blocks.unknown(motion.spec):
-            log.warning("per_block names %s; motion model '%s' has no such block.", ", ".join(unknown), motion.name)
+            log.warning(
+                "per_block names %s; motion model %s has no such block.", quoted_names(unknown), quoted(motion.name)
+            )
     animated = model.clone()
     patcher = _own_patcher(motion, [patchers.motion for patchers in patchers_of(animated)])
     bypassed, low_rank = add_motion_loras(patcher, loras, motion.spec)

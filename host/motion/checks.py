@@ -8,9 +8,11 @@ from typing import Any
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
+from ...inputs.quoting import quoted
 from ...motion_models.networks.positions import require_positions
 from ..call import keys
 from ..call.context_handler import StagedHandler, frames_at_once
+from ..call.run_report import begin_report
 from ..call.wrappers import bound, require_image_latents
 from . import noise_schedule
 from .settings import MotionSettings, settings_of
@@ -35,19 +37,22 @@ def start_run(executor, *args, **kwargs):
         "use Empty Latent Image with the clip's length as batch_size and an SD1.5 or SDXL model",
     )
     model, frames = guider.model_patcher, noise.shape[0]
-    handler = guider.model_options.get("context_handler")
+    handler, report = guider.model_options.get("context_handler"), begin_report(guider)
     guider.model_options["transformer_options"].update({keys.CLIP_LENGTH: frames, keys.RUN_CACHE: UserDict()})
     sampled, anchor = frames_at_once(handler, frames)
     together = frames_in_view(model, sampled)
     for settings in active_settings(model):
         if frames == 1:
-            log.info("Motion model '%s' is bypassed: the latent has one frame (batch_size 1).", settings.name)
+            log.info("%s is bypassed: the latent has one frame (batch_size 1).", _named(settings))
         limit = settings.spec.max_frames
         cure = _cure(limit, handler, frames, sampled, anchor, together < sampled)
         require_positions(_named(settings), limit, together, cure)
     if frames > 1 and not getattr(handler, "continues", False):  # said when the clip began
         advise(model, together, sampler_name(call["sampler"]))
-    return executor(*args, **kwargs)
+    out = executor(*args, **kwargs)
+    if frames > 1:
+        report.say_still((settings, settings.name) for settings in active_settings(model))
+    return out
 
 
 def active_settings(model: ModelPatcher) -> list[MotionSettings]:
@@ -56,7 +61,7 @@ def active_settings(model: ModelPatcher) -> list[MotionSettings]:
 
 
 def _named(settings: MotionSettings) -> str:
-    return f"Motion model '{settings.name}'"
+    return f"Motion model {quoted(settings.name)}"
 
 
 def _cure(limit: int, handler: object, frames: int, sampled: int, anchor: int, in_views: bool) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from comfy.model_patcher import ModelPatcher
 
+from ...inputs.quoting import plain, quoted
 from ...motion_models.adjustment import Adjustment, adjust
 from ...motion_models.block_values import BlockValues
 from ...motion_models.checkpoints.motion_model import read_motion_checkpoint
@@ -46,7 +47,7 @@ def load_motion_model(name: str) -> MotionModel:
     path, state_dict = model_files.read_file(model_files.MOTION_MODELS, name)
     patcher = _build(path, state_dict)
     spec = patcher.model.spec
-    log.info("Loaded motion model %s: %s, %d frames at most.", name, spec.family.name, spec.max_frames)
+    log.info("Loaded motion model %s: %s, %d frames at most.", quoted(name), spec.family.name, spec.max_frames)
     return MotionModel(name, spec, patcher, path)
 
 
@@ -68,7 +69,7 @@ def info(motion: MotionModel) -> str:
     """What a motion model is and what it was made for, a line each."""
     changes = [f"adjusted: {adjustment}" for adjustment in motion.adjustments]
     changes += [f"per_block: {blocks}" for blocks in motion.blocks]
-    return "\n".join([motion.name, *describe(motion.spec), *changes])
+    return "\n".join([plain(motion.name), *describe(motion.spec), *changes])
 
 
 def load_motion_patcher(
@@ -85,7 +86,7 @@ def _build(
     try:
         spec, weights = adjust(*read_motion_checkpoint(state_dict, name), adjustments)
     except ValueError as error:
-        raise ValueError(f"'{name}': {error}") from error
+        raise ValueError(f"{quoted(name)}: {error}") from error
     again = (load_motion_patcher, (path, adjustments))
     return patchers.build(
         MotionNetwork, spec, weights, again, disable_dynamic, (*patchers.HALF_PRECISION, *patchers.FP8)

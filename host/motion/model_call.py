@@ -19,6 +19,8 @@ from ..call.strength import Strength
 from .conditioner import CallInputs, Conditions, add_rows
 from .settings import MotionPatchers, MotionSettings, patchers_of, settings_of
 
+FIRST_BLOCK: BlockIndex = ("input", 0)  # the UNet's first convolution, which no motion module follows
+
 
 class MotionModelCall:
     """A motion model that acts in a UNet call.
@@ -52,6 +54,12 @@ class MotionModelCall:
             conditioner.prepare(self.network, None if own is None else own.model, self._with_cache(number))
             for number, (conditioner, own) in enumerate(zip(settings.conditioners, patchers.conditioners, strict=True))
         ]
+
+    def acts_in(self, block: BlockIndex) -> bool:
+        """Whether anything is added to what the block gives."""
+        if block == FIRST_BLOCK:
+            return any(conditions.first_block is not None for conditions in self.conditions)
+        return self.network.module_at(*block) is not None
 
     def after_first_block(self, x: Tensor) -> Tensor:
         """Output of the UNet's first convolution with what the conditioners add there."""

@@ -5,6 +5,7 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock, UNetModel, 
 from comfy.model_patcher import ModelPatcher
 from torch import nn
 
+from ...inputs.quoting import plain, quoted
 from ...motion_models.families import BASE_TITLES
 from ...motion_models.spec import BlockIndex, MotionSpec, UNetPart
 
@@ -54,8 +55,8 @@ def check_fits(model: ModelPatcher, spec: MotionSpec, name: str) -> None:
         isinstance(m, (VideoResBlock, SpatialVideoTransformer)) for m in unet.modules()
     ):
         raise ValueError(
-            f"Motion model '{name}' animates {TITLES[spec.family.base]} checkpoints, but this MODEL is "
-            f"{type(model.model).__name__}; connect an {TITLES[spec.family.base]} checkpoint."
+            f"Motion model {quoted(name)} animates {TITLES[spec.family.base]} checkpoints, but this MODEL is "
+            f"{plain(type(model.model).__name__)}; connect an {TITLES[spec.family.base]} checkpoint."
         )
     base = BASES_BY_CONTEXT.get(model.model.model_config.unet_config.get("context_dim"))
     if base is not None and base != spec.family.base:
@@ -71,7 +72,7 @@ def check_fits(model: ModelPatcher, spec: MotionSpec, name: str) -> None:
 
 def _other_base(name: str, spec: MotionSpec, found: str) -> str:
     return (
-        f"Motion model '{name}' is made for {TITLES[spec.family.base]}, but this checkpoint is {found}; "
+        f"Motion model {quoted(name)} is made for {TITLES[spec.family.base]}, but this checkpoint is {found}; "
         "use a checkpoint and a motion model of the same base."
     )
 

@@ -22,6 +22,7 @@ from ...temporal.windows.settings import WindowSettings
 from ...temporal.windows.stages import WindowStage, acting_stages, with_stage
 from ..call import keys
 from ..call.conditioning_rows import conds_of_window, rows_of_window
+from ..call.evolved import refuse_its_motion, refuse_its_windows
 from ..call.frames import published_frames
 from ..call.sampling_range import sampling_step
 from ..call.wrappers import bound, put_on, require_image_latents
@@ -71,6 +72,8 @@ def _check_latent(executor, *args, **kwargs):
         require_image_latents(
             "Zoetrope's Context Windows", noise, "for video models use ComfyUI's own Context Windows node"
         )
+        handler, frames = executor.class_obj.model_options["context_handler"], noise.shape[0]
+        refuse_its_motion(executor.class_obj.model_patcher, frames, handler.frames_at_once(frames))
     return executor(*args, **kwargs)
 
 
@@ -133,6 +136,7 @@ class WindowHandler(ContextHandlerABC):
             One (N, C, H, W) tensor per entry of ``conds``.
         """
         options = model_options["transformer_options"]
+        refuse_its_windows(options)
         total = x_in.shape[0]
         stage = self.stage_at(model, timestep[0]) or self.stages[-1]  # core asks should_use_context before
         step, steps = sampling_step(options, timestep)

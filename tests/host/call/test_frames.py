@@ -103,6 +103,32 @@ def test_frames_of_a_call(case):
     assert call_frames(options, rows) == frames
 
 
+@pytest.mark.parametrize(
+    "announced",
+    [
+        [],
+        "frames",
+        7,
+        {"sub_idxs": "0123", "full_length": 4},
+        {"sub_idxs": 3, "full_length": "many"},
+        {"sub_idxs": [], "full_length": float("nan")},
+        {"sub_idxs": [0.5, 1.5, 2.5, 3.5], "full_length": 1e300},
+        {"sub_idxs": [-1, 0, 1, 2], "full_length": -4},
+        {"sub_idxs": [0, 1, 2, 10**18], "full_length": 10**30},
+        {"sub_idxs": [None, 1, 2, 3], "full_length": [4]},
+        {"sub_idxs": range(10**12), "full_length": object()},
+        {"sub_idxs": torch.rand(4, 2), "full_length": torch.rand(2)},
+    ],
+)
+def test_announcements_that_make_no_sense_are_none(announced):
+    assert call_frames({"ad_params": announced}, 4) == CallFrames((0, 1, 2, 3), 4)
+
+
+def test_an_announcement_in_tensors_is_understood():
+    announced = {"ad_params": {"sub_idxs": torch.tensor(WINDOW), "full_length": torch.tensor(TOTAL)}}
+    assert call_frames(announced, 4) == CallFrames(WINDOW, TOTAL, 1, announced=True)
+
+
 def test_windows_that_are_stacked_have_one_length():
     frames = call_frames(published_frames([0, 1, 2, 2, 3, 4], 12, 3, windows=2), 6)
     assert (frames.length, frames.by_window) == (3, ((0, 1, 2), (2, 3, 4)))

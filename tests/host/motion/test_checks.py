@@ -43,7 +43,13 @@ def lines_of_run(caplog, animated, frames=16, sampler="euler"):
     caplog.clear()
     with caplog.at_level("WARNING", "zoetrope"):
         toy.sample(animated, frames=frames, steps=1, sampler=sampler, noise=toy.noise_for(frames, 8))
-    return [record.getMessage() for record in caplog.records if record.name == "zoetrope"]
+    return advice(caplog)
+
+
+def advice(caplog):
+    """Lines of ours, without the one that says that this UNet is none."""
+    lines = [record.getMessage() for record in caplog.records if record.name == "zoetrope"]
+    return [line for line in lines if "another node answers in place of the UNet" not in line]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +83,7 @@ def test_cores_variant_of_lcm_is_lcm(model, motions, caplog):
     animated = animate(model, motions("animatelcm"))
     with caplog.at_level("WARNING", "zoetrope"):
         comfy.sample.sample_custom(animated, noise, 1.0, sampler, sigmas, *prompts, noise, disable_pbar=True)
-    assert not caplog.records
+    assert not advice(caplog)
 
 
 def test_what_counts_is_the_window(model, motions, caplog):
@@ -142,4 +148,4 @@ def test_weights_of_a_motion_lora_that_are_of_no_layer(tmp_path, caplog):
 def test_a_motion_lora_that_fits_is_silent(model, motions, tmp_path, caplog):
     with caplog.at_level("WARNING", "zoetrope"):
         animated = animate(model, motions("v2"), loras=(motion_lora(tmp_path),))
-    assert not lines_of_run(caplog, animated) and not caplog.records
+    assert not caplog.records and not lines_of_run(caplog, animated)

@@ -111,7 +111,7 @@ def test_per_block_scale_is_the_scale(model, motion):
 def test_a_block_it_lacks_is_a_line_in_the_log(model, tmp_path, caplog):
     with caplog.at_level("WARNING", "zoetrope"):
         animate(model, motion_model(tmp_path, "v3"), per_block="down: 1, mid: 0.5")
-    assert "per_block names mid" in caplog.text
+    assert "per_block names 'mid'" in caplog.text
 
 
 def test_keyframes_multiply_effect_over_the_steps(model, motion):
