@@ -357,8 +357,11 @@ def test_checkpoint_of_another_kind(nets):
     ("change", "says"),
     [
         ({"mid_block.resnets.0.conv1.bias": None}, "incomplete.*middle_block.0.in_layers.2.bias is missing"),
-        ({"conv_in.weight": torch.zeros(32, 9, 3, 3)}, "incomplete.*another shape.*input_blocks.0.0.weight"),
-        ({"extra.weight": torch.zeros(1)}, "published ones do not have, extra.weight; choose v3_sd15_sparsectrl"),
+        (
+            {"conv_in.weight": torch.zeros(32, 9, 3, 3)},
+            "incomplete.*input_blocks.0.0.weight is 32 x 9 x 3 x 3 and should be 32 x 4 x 3 x 3",
+        ),
+        ({"extra.weight": torch.zeros(1)}, "published ones do not have, extra.weight; choose one of those"),
     ],
 )
 def test_damaged_files(tmp_path, change, says):
