@@ -98,6 +98,8 @@ def _check_shape(name: str, key: Any, patch: Any, shapes: dict[str, tuple[int, .
     if not isinstance(key, str) or not isinstance(patch, LoRAAdapter) or patch.weights[5] is not None:
         return
     up, down, _, middle, *_ = patch.weights
+    if min(up.ndim, down.ndim) < 2 or not up.numel() or not down.numel() or (middle is not None and middle.ndim != 4):
+        raise ValueError(f"{quoted(name)} is damaged: the pair of {plain(key)} is none; download it again.")
     kernel = 1 if middle is None else middle[0, 0].numel()
     has, needs = (up.shape[0], down[0].numel() * kernel), (shapes[key][0], math.prod(shapes[key][1:]))
     if has != needs:
