@@ -129,6 +129,6 @@ def load_camera_patcher(path: str, disable_dynamic: bool = False) -> ModelPatche
 def _build(path: str, state_dict: dict, disable_dynamic: bool = False) -> ModelPatcher:
     try:
         spec, weights = read_camera_checkpoint(state_dict)
+        return patchers.build(CameraNetwork, spec, weights, (load_camera_patcher, (path,)), disable_dynamic)
     except ValueError as error:
         raise ValueError(f"{file_name(path)}: {error}") from error
-    return patchers.build(CameraNetwork, spec, weights, (load_camera_patcher, (path,)), disable_dynamic)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from comfy.model_patcher import ModelPatcher
 
+from ...inputs.quoting import quoted
 from ...motion_models.adjustment import Adjustment, adjust
 from ...motion_models.block_values import BlockValues
 from ...motion_models.checkpoints.motion_model import read_motion_checkpoint
@@ -84,9 +85,9 @@ def _build(
     name = os.path.basename(path)
     try:
         spec, weights = adjust(*read_motion_checkpoint(state_dict, name), adjustments)
+        again = (load_motion_patcher, (path, adjustments))
+        return patchers.build(
+            MotionNetwork, spec, weights, again, disable_dynamic, (*patchers.HALF_PRECISION, *patchers.FP8)
+        )
     except ValueError as error:
-        raise ValueError(f"'{name}': {error}") from error
-    again = (load_motion_patcher, (path, adjustments))
-    return patchers.build(
-        MotionNetwork, spec, weights, again, disable_dynamic, (*patchers.HALF_PRECISION, *patchers.FP8)
-    )
+        raise ValueError(f"{quoted(name)}: {error}") from error

@@ -4,6 +4,7 @@ Sources: safetensors README, "Format"; PKWARE's APPNOTE for ZIP; torch/serializa
 git-lfs ``docs/spec.md`` for pointers.
 """
 
+import codecs
 import os
 import zipfile
 from typing import BinaryIO, Literal
@@ -93,6 +94,14 @@ def _other(head: bytes) -> str:
             "is a web page, and holds no weights: the address that was saved shows a page, or asks for a login; download "
             "the file itself."
         )
-    if start and not any(byte < 9 or 13 < byte < 32 for byte in head):
+    if start and _is_text(head):
         return f"is a text, and holds no weights; {MODEL_ITSELF}."
     return f"is neither a .safetensors file nor one of torch; {AGAIN}, or choose another file."
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # a letter may be cut at the end
+    except UnicodeDecodeError:
+        return False
+    return not any(sign < " " and sign not in "\t\n\v\f\r" for sign in text)

@@ -4,7 +4,10 @@ The toy UNet treats frames independently, so whatever reaches a frame without a 
 motion modules.
 """
 
+import gc
+
 import comfy.controlnet
+import comfy.model_management
 import folder_paths
 import pytest
 import torch
@@ -384,3 +387,16 @@ def test_half_precision_files_sample(model, tmp_path):
     name = put("controlnet", tmp_path / "half.safetensors", file)
     out = sample(model, applied(keyed(LoadSparseCtrl.execute(name).args[0])))
     assert out.isfinite().all()
+
+
+def test_a_model_that_is_gone_from_the_hosts_list_is_no_matter(model, nets, vae):
+    """The host lists None for a patcher that is gone while someone keeps its network."""
+    conds = applied(keyed(nets["rgb"]), pictures(1), vae)
+    before = sample(model, conds)
+    other = toy.toy_model_patcher()
+    comfy.model_management.load_models_gpu([other])
+    kept = other.model
+    del other
+    gc.collect()
+    assert None in comfy.model_management.loaded_models(only_currently_used=True)
+    assert torch.equal(sample(model, conds), before) and kept is not None
