@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 
 from ..inputs.numbers import finite
+from ..inputs.quoting import quoted
+from ..inputs.written import written_pieces
 from .spec import MotionSpec, Site
 
 BLOCK_VALUES_EXAMPLE = "down: 1, mid: 0.5, up.2.0: 0"
@@ -80,12 +82,12 @@ def parse_block_values(text: str) -> BlockValues:
         ValueError: an entry cannot be read; the sentence names it and shows an example.
     """
     entries: list[BlockValue] = []
-    for piece in filter(None, (piece.strip() for piece in re.split(r"[,\n;]", text))):
+    for piece in written_pieces("per_block", text, ",\n;"):
         match = BLOCK_ENTRY.fullmatch(piece)
         numbers = [] if match is None else [finite(match["effect"]), finite(match["scale"] or "1")]
         if match is None or None in numbers:
             raise ValueError(
-                f"per_block cannot read '{piece}'; write for example '{BLOCK_VALUES_EXAMPLE}' or 'up: 0.8 scale 1.2'."
+                f"per_block cannot read {quoted(piece)}; write for example '{BLOCK_VALUES_EXAMPLE}' or 'up: 0.8 scale 1.2'."
             )
         name = ".".join(part for part in (match["part"], match["level"], match["block"]) if part is not None)
         entries.append(BlockValue(name, *[number for number in numbers if number is not None]))

@@ -14,12 +14,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ..inputs.numbers import finite
+from ..inputs.numbers import LARGEST_WRITTEN, finite, fits
+from ..inputs.quoting import plain, quoted
+from ..inputs.written import LONGEST_PROMPTS, readable_text
 
 # Intrinsics and picture of the clips that the authors and AnimateDiff-Evolved take as the usual camera.
 FX, FY, CENTRE = 0.474812461, 0.844111024, 0.5
 ORIGINAL_SIZE = (1280, 720)
 
+LONGEST_POSES = LONGEST_PROMPTS  # characters: some thousand frames
+SHORTEST_FOCAL = 1e-6  # in picture widths or heights; below it float32 sees a picture of no size
 NUMBERS = 19  # of one line: time, fx, fy, cx, cy, two unused, 3 x 4 matrix
 FULL_MOTION_FRAMES = 16  # frames over which a motion of speed 1 takes its whole angle and way
 FULL_ANGLE = math.pi / 3
@@ -103,7 +107,9 @@ def motion_poses(motions: Iterable[tuple[str, float]], frames: int, first: int =
     turn, move = [0.0] * 3, [0.0] * 3
     for name, speed in motions:
         if not math.isfinite(speed):
-            raise ValueError(f"The speed of the camera motion {name} is {speed}; it must be a finite number.")
+            raise ValueError(
+                f"The speed of the camera motion {plain(name)} is {quoted(speed)}; it must be a finite number."
+            )
         for axis in range(3):
             turn[axis] += speed * MOTIONS[name].turn[axis] * FULL_ANGLE
             move[axis] += speed * MOTIONS[name].move[axis] * FULL_WAY
@@ -161,14 +167,22 @@ def parse_poses(text: str) -> Poses:
     Raises:
         ValueError: a line cannot be read, or there is none; the sentence names the line.
     """
-    lines = [(number, line.split()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    rows = readable_text("The text of the camera poses", text, LONGEST_POSES).split("\n")
+    lines = [(number, row.split()) for number, row in enumerate(rows, start=1) if row.strip()]
     if lines and finite(lines[0][1][0]) is None:
         lines = lines[1:]
     if not lines:
         raise ValueError(
             f"The camera poses hold no pose; give one line of {NUMBERS} numbers a frame, as in RealEstate10K."
         )
-    return tuple(_pose(number, words) for number, words in lines)
+    poses = tuple(_pose(number, words) for number, words in lines)
+    for (number, _), determinant in zip(lines, _matrices(poses).det().tolist(), strict=True):  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportUnknownArgumentType]
+        if abs(cast("float", determinant)) < 1e-6:
+            raise ValueError(
+                f"Line {number} of the camera poses has a matrix without an inverse; numbers 8 to 19 of the "
+                "line must be a rotation and a translation, row by row."
+            )
+    return poses
 
 
 def _pose(number: int, words: list[str]) -> CameraPose:
@@ -178,20 +192,20 @@ def _pose(number: int, words: list[str]) -> CameraPose:
             "two unused, then the 3 x 4 world-to-camera matrix row by row."
         )
     values: list[float] = []
-    for word in words:
+    for place, word in enumerate(words):
         value = finite(word)
-        if value is None:
-            raise ValueError(f"Line {number} of the camera poses has '{word}' where a finite number must be.")
+        # Times are often microseconds.
+        if value is None or (place and not fits(value, LARGEST_WRITTEN)):
+            raise ValueError(
+                f"Line {number} of the camera poses has {quoted(word)} where a finite number of at most "
+                f"{LARGEST_WRITTEN:g} in size must be."
+            )
         values.append(value)
     pose = CameraPose(tuple(values[7:]), *values[1:5])
-    if pose.fx <= 0 or pose.fy <= 0:
+    if min(pose.fx, pose.fy) < SHORTEST_FOCAL:
         raise ValueError(
-            f"Line {number} of the camera poses has focal lengths {words[1]} and {words[2]}; they must be above 0."
-        )
-    if abs(_matrices((pose,))[0].det().item()) < 1e-6:
-        raise ValueError(
-            f"Line {number} of the camera poses has a matrix without an inverse; numbers 8 to 19 of the "
-            "line must be a rotation and a translation, row by row."
+            f"Line {number} of the camera poses has focal lengths {quoted(pose.fx)} and {quoted(pose.fy)}; they must be "
+            f"at least {SHORTEST_FOCAL:g}."
         )
     return pose
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ..inputs.quoting import quoted
 from .errors import MotionFileError
 from .families import BASE_TITLES, Family
 
@@ -99,7 +100,7 @@ def require_node(spec: MotionSpec, name: str, node: str) -> None:
     """
     if spec.node != node:
         raise MotionFileError(
-            f"Motion model '{name}' is {spec.family.title}, which {node} cannot use; use the node {spec.node} with it."
+            f"Motion model {quoted(name)} is {spec.family.title}, which {node} cannot use; use the node {spec.node} with it."
         )
 
 

@@ -5,6 +5,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..inputs.written import whole_number
+
 # How far the way to the next key has gone (0 to 1) when the fraction u of the time between two keys has passed.
 EASINGS: dict[str, Callable[[float], float]] = {
     "linear": lambda u: u,
@@ -83,10 +85,10 @@ def read_frame(text: str) -> tuple[float, bool]:
     """Frame number, or position where a point is written, and whether it is a position.
 
     Raises:
-        ValueError: the text is no number.
+        ValueError: the text is no number, or a frame number longer than any clip.
     """
     is_position = "." in text
-    return (float(text) if is_position else int(text)), is_position
+    return (float(text) if is_position else whole_number(text)), is_position
 
 
 def outside(at: float, is_position: bool) -> bool:

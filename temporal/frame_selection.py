@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+from ..inputs.quoting import quoted
+from ..inputs.written import whole_number, written_pieces
+
+MOST_SELECTED = 100_000  # frames; a text of a few letters can name a clip a thousand times
 FRAME_SELECTION_EXAMPLE = "0:16, ::2, ::-1, -1"
 
 
@@ -18,7 +22,7 @@ class FrameSelection:
             total_frames: frames of the clip.
 
         Raises:
-            ValueError: a number is outside the clip, or nothing is selected.
+            ValueError: a number is outside the clip, or nothing or too much is selected.
         """
         chosen: list[int] = []
         for piece in self.pieces:
@@ -30,6 +34,10 @@ class FrameSelection:
                 raise ValueError(
                     f"select names frame {piece}, but the clip has {total_frames} frames: 0 to {total_frames - 1}, or "
                     f"-{total_frames} to -1 from the end."
+                )
+            if len(chosen) > MOST_SELECTED:
+                raise ValueError(
+                    f"select names more than {MOST_SELECTED:,} frames; name fewer, or cut the clip in parts."
                 )
         if not chosen:
             raise ValueError(f"select chooses no frame of the clip's {total_frames}; ':' takes all of them.")
@@ -46,8 +54,7 @@ def parse_selection(text: str) -> FrameSelection:
     Raises:
         ValueError: a piece cannot be read; the sentence names it.
     """
-    pieces = [piece.strip() for piece in text.replace("\n", ",").split(",")]
-    chosen = tuple(_parse_piece(piece) for piece in pieces if piece)
+    chosen = tuple(_parse_piece(piece) for piece in written_pieces("select", text))
     if not chosen:
         raise ValueError(f"select is empty; write for example '{FRAME_SELECTION_EXAMPLE}', or ':' for all frames.")
     return FrameSelection(chosen)
@@ -56,12 +63,12 @@ def parse_selection(text: str) -> FrameSelection:
 def _parse_piece(piece: str) -> int | slice:
     parts = piece.split(":")
     try:
-        numbers = [int(part) if part.strip() else None for part in parts]
+        numbers = [whole_number(part.strip()) if part.strip() else None for part in parts]
     except ValueError:
         numbers = []
     if not 1 <= len(numbers) <= 3 or (len(numbers) == 3 and numbers[2] == 0):
         raise ValueError(
-            f"select cannot read '{piece}'; write numbers and slices start:stop:step with a step other than 0, "
+            f"select cannot read {quoted(piece)}; write numbers and slices start:stop:step with a step other than 0, "
             f"for example '{FRAME_SELECTION_EXAMPLE}'."
         )
     first = numbers[0]

@@ -5,8 +5,12 @@ import re
 import shutil
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from ..inputs.quoting import quoted
+
 # Windows refuses these, ':' would name a hidden stream there, and lone surrogates are no text.
 UNPORTABLE = re.compile(r'[<>:"|?*\x00-\x1f\x7f\ud800-\udfff]')
+MOST_PARTS = 32  # folders and the name; each is made, and removing a tree goes down once a folder
+LONGEST_PREFIX = 1000  # bytes of UTF-8 in all; systems allow a path of 4,096, Windows mostly 260
 LONGEST_PART = 200  # bytes of UTF-8; systems allow 255, and a number and an extension follow
 
 
@@ -24,20 +28,31 @@ def clean_prefix(prefix: str) -> str:
     Raises:
         ValueError: it is empty, absolute, too long or leads out of the folder.
     """
+    if len(prefix) > LONGEST_PREFIX or prefix.count("/") + prefix.count("\\") >= MOST_PARTS:
+        raise _too_long(prefix)
     parts = [UNPORTABLE.sub("_", part) for part in prefix.replace("\\", "/").split("/")]
     absolute = PurePosixPath(prefix).is_absolute() or PureWindowsPath(prefix).anchor != ""
     upward = any(part.startswith("..") and part.strip(" .") == "" for part in parts)  # Windows takes ".. " for ".."
     if absolute or upward or parts[-1].strip(" .") == "":
         raise ValueError(
-            f"filename_prefix {prefix!r} is no name inside the output folder: use a relative one such as zoetrope/animation."
+            f"filename_prefix {quoted(prefix)} is no name inside the output folder: use a relative one such as zoetrope/animation."
         )
     longest = max(parts, key=lambda part: len(part.encode()))
     if len(longest.encode()) > LONGEST_PART:
         raise ValueError(
-            f"filename_prefix has a name of {len(longest.encode())} bytes that starts with {longest[:40]!r}: make it at "
-            f"most {LONGEST_PART} long."
+            f"filename_prefix has a name of {len(longest.encode())} bytes that starts with {quoted(longest, 40)}: make it "
+            f"at most {LONGEST_PART} long."
         )
+    if len("/".join(parts).encode()) > LONGEST_PREFIX:
+        raise _too_long(prefix)
     return "/".join(parts)
+
+
+def _too_long(prefix: str) -> ValueError:
+    return ValueError(
+        f"filename_prefix {quoted(prefix, 40)} has more than {MOST_PARTS} parts or {LONGEST_PREFIX:,} bytes: use a shorter "
+        "one such as zoetrope/animation."
+    )
 
 
 def reserve(folder: Path, stem: str, counter: int, extension: str) -> Path:

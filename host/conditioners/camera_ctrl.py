@@ -4,12 +4,12 @@ Shapes: F = frames of a window, C = channels of a level, h, w = size of its feat
 """
 
 import logging
-import os
 from dataclasses import dataclass
 
 from comfy.model_patcher import ModelPatcher
 from torch import nn
 
+from ...inputs.quoting import file_name, quoted
 from ...motion_models.camera_poses import Poses, pluecker_rays, poses_at
 from ...motion_models.checkpoints.camera_ctrl import read_camera_checkpoint
 from ...motion_models.networks.camera_encoder import PATCH, CameraNetwork, CameraSpec, Span
@@ -112,12 +112,12 @@ def camera_conditioner(name: str, motion: MotionSpec, poses: Poses, strength: St
     for site in spec.sites:
         if theirs.get((site.part, site.index)) != site.channels:
             raise ValueError(
-                f"CameraCtrl '{name}' has a layer of {site.channels} channels for block {site.part} {site.index}, "
+                f"CameraCtrl {quoted(name)} has a layer of {site.channels} channels for block {site.part} {site.index}, "
                 f"which this motion model ({motion.family.title}) does not have; use it with v3_sd15_mm.ckpt."
             )
     if motion.family.name != CAMERA_TRAINED_WITH:
         log.warning("CameraCtrl was trained with motion module v3; with %s it may do little.", motion.family.title)
-    log.info("Loaded CameraCtrl %s: %d layers, %d frames at once.", name, len(spec.sites), spec.max_frames)
+    log.info("Loaded CameraCtrl %s: %d layers, %d frames at once.", quoted(name), len(spec.sites), spec.max_frames)
     return CameraConditioner(patcher, poses, strength)
 
 
@@ -129,6 +129,6 @@ def load_camera_patcher(path: str, disable_dynamic: bool = False) -> ModelPatche
 def _build(path: str, state_dict: dict, disable_dynamic: bool = False) -> ModelPatcher:
     try:
         spec, weights = read_camera_checkpoint(state_dict)
+        return patchers.build(CameraNetwork, spec, weights, (load_camera_patcher, (path,)), disable_dynamic)
     except ValueError as error:
-        raise ValueError(f"'{os.path.basename(path)}': {error}") from error
-    return patchers.build(CameraNetwork, spec, weights, (load_camera_patcher, (path,)), disable_dynamic)
+        raise ValueError(f"{file_name(path)}: {error}") from error

@@ -1,28 +1,41 @@
 """Texts with camera poses in ComfyUI's input folder."""
 
 import os
+import stat
 
 import folder_paths
 
-from ...motion_models.camera_poses import Poses, parse_poses
+from ...inputs.quoting import closest_names, quoted, reason_of
+from ...motion_models.camera_poses import LONGEST_POSES, Poses, parse_poses
 
 
 def pose_file_names() -> list[str]:
     """Text files in ComfyUI's input folder."""
     folder = folder_paths.get_input_directory()
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_file() and entry.name.lower().endswith(".txt"))
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.lower().endswith(".txt"))
+    except OSError:
+        return []
+    return [name for name in names if _is_file_of(folder, os.path.join(folder, name))]
 
 
 def missing_pose_file(name: str) -> str | None:
     """A sentence when the file is not in the input folder."""
-    if name in pose_file_names():
+    names = pose_file_names()
+    if name in names:
         return None
-    return f"'{name}' is not in ComfyUI's input folder; put the .txt file there and press R to refresh."
+    return (
+        f"{quoted(name)} is not in ComfyUI's input folder (there is: {closest_names(name, names)}); put the .txt file "
+        "there and press R to refresh."
+    )
 
 
 def version(name: str) -> float | None:
     """Something that changes when the file does; None while it is not there."""
-    return None if missing_pose_file(name) else os.path.getmtime(_path(name))
+    try:
+        return None if missing_pose_file(name) else os.path.getmtime(_path(name))
+    except OSError:
+        return None
 
 
 def read_pose_file(name: str) -> Poses:
@@ -36,11 +49,24 @@ def read_pose_file(name: str) -> Poses:
         raise ValueError(problem)
     try:
         with open(_path(name), encoding="utf-8") as file:
-            return parse_poses(file.read())
+            return parse_poses(file.read(LONGEST_POSES + 1))
     except UnicodeDecodeError as error:
-        raise ValueError(f"'{name}' is no plain text; choose a RealEstate10K pose file.") from error
+        raise ValueError(f"{quoted(name)} is no plain text; choose a RealEstate10K pose file.") from error
+    except OSError as error:
+        raise ValueError(f"{quoted(name)} cannot be read ({reason_of(error)}); check the file.") from error
     except ValueError as error:
-        raise ValueError(f"'{name}': {error}") from error
+        raise ValueError(f"{quoted(name)}: {error}") from error
+
+
+def _is_file_of(folder: str, path: str) -> bool:
+    """Whether it is a regular file (a pipe would be waited for) that lies in the folder, also behind links."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return False
+        root = os.path.realpath(folder)
+        return os.path.commonpath([root, os.path.realpath(path)]) == root
+    except (OSError, ValueError):
+        return False
 
 
 def _path(name: str) -> str:

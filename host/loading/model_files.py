@@ -1,11 +1,12 @@
 """Model folders: the community's names, so that files people already have are found."""
 
 import os
-import pickle
+from typing import Any
 
-import comfy.utils
 import folder_paths
-from safetensors import SafetensorError
+
+from ...inputs.quoting import closest_names, quoted
+from .read_model import read_path as read_path  # beside `read_file`, for files that were found before
 
 MOTION_MODELS = "animatediff_models"
 MOTION_LORAS = "animatediff_motion_lora"
@@ -32,11 +33,11 @@ def missing_file(folder: str, name: str) -> str | None:
     """A sentence that says the file is not there and what is, or None when it is there."""
     if name in file_names(folder):
         return None
-    found = ", ".join(file_names(folder)) or "nothing"
-    return f"'{name}' is not in models/{folder} (found: {found}); put the file there and press R to refresh."
+    there = closest_names(name, file_names(folder))
+    return f"{quoted(name)} is not in models/{folder} (there is: {there}); put the file there and press R to refresh."
 
 
-def read_file(folder: str, name: str) -> tuple[str, dict]:
+def read_file(folder: str, name: str) -> tuple[str, dict[str, Any]]:
     """Read a model file on the CPU.
 
     Args:
@@ -44,30 +45,14 @@ def read_file(folder: str, name: str) -> tuple[str, dict]:
         name: file name as listed by `file_names`.
 
     Returns:
-        (absolute path, state dict). ``.ckpt``, ``.pt`` and ``.pth`` are read with ``weights_only``.
+        (absolute path, entries by name); see `read_path`.
 
     Raises:
         ValueError: the file is missing, is no model file, or holds pickled code.
     """
-    path = folder_paths.get_full_path(folder, name)
+    path = folder_paths.get_full_path(folder, name) if name in file_names(folder) else None
     if path is None:
-        raise ValueError(missing_file(folder, name))
+        raise ValueError(
+            missing_file(folder, name) or f"{quoted(name)} is gone from models/{folder}; put it there again."
+        )
     return path, read_path(path)
-
-
-def read_path(path: str) -> dict:
-    """Read one model file by its path; see `read_file`."""
-    try:
-        state_dict = comfy.utils.load_torch_file(path, safe_load=True)
-        if not isinstance(state_dict, dict):
-            raise TypeError(f"it holds a {type(state_dict).__name__}, not weights by name")
-        return state_dict
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"'{os.path.basename(path)}' holds pickled code and was not opened; get a .safetensors version of it."
-        ) from error
-    except (OSError, ValueError, TypeError, RuntimeError, EOFError, SafetensorError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(
-            f"'{os.path.basename(path)}' cannot be read ({reason}); if other files load, download it again."
-        ) from error

@@ -1,6 +1,6 @@
 """Networks of our own as ComfyUI's model patchers: on the host's devices, in a type it can run."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import comfy.model_management
@@ -9,6 +9,11 @@ import comfy.ops
 import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor, nn
+
+from ...inputs.quoting import plain
+from ...motion_models.checkpoints.convert import incomplete
+from ...motion_models.checkpoints.state_dict import sizes
+from ...motion_models.errors import MotionFileError
 
 HALF_PRECISION = (torch.float16, torch.bfloat16)
 FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
@@ -50,6 +55,9 @@ def build(
         again: see `place`.
         disable_dynamic: see `place`.
         kept: types that are stored as the file has them.
+
+    Raises:
+        MotionFileError: the weights are not those of the network.
     """
     dtype = _storage_dtype(weights, kept)
     network = network_class(
@@ -61,9 +69,35 @@ def build(
     )
     patcher = place(network, again, disable_dynamic)
     # The norms and biases of fp8 files are wider and stay so.
-    network.load_state_dict(weights, assign=patcher.is_dynamic() or dtype.itemsize == 1)
+    load_weights(network, weights, assign=patcher.is_dynamic() or dtype.itemsize == 1)
     network.eval().requires_grad_(False)
     return patcher
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor], kind: str = "file", assign: bool = False) -> None:
+    """Give a network all of its weights.
+
+    Args:
+        network: as it was built from its description.
+        weights: its state dict.
+        kind: of the file, in messages.
+        assign: take the tensors themselves and do not copy their numbers.
+
+    Raises:
+        MotionFileError: a weight is missing, of another shape, or of no layer; the sentence names it.
+    """
+    wanted = network.state_dict()
+    for name, own in wanted.items():
+        given = weights.get(name)
+        if given is None:
+            raise incomplete(f"{name} is missing", kind)
+        if given.shape != own.shape:
+            raise incomplete(f"{name} is {sizes(given)} and should be {sizes(own)}", kind)
+    if unknown := next((name for name in weights if name not in wanted), None):
+        raise MotionFileError(
+            f"this {kind} has a weight that the published ones do not have, {plain(unknown)}; choose one of those."
+        )
+    network.load_state_dict(weights, assign=assign)
 
 
 def _storage_dtype(weights: dict[str, Tensor], kept: Collection[torch.dtype]) -> torch.dtype:

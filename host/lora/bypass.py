@@ -17,6 +17,7 @@ from comfy.patcher_extension import WrappersMP
 from comfy.weight_adapter.lora import LoRAAdapter
 from torch import Tensor, nn
 
+from ...inputs.quoting import quoted
 from ...motion_models.networks.low_rank import Convolution, LoraPair
 from ...motion_models.networks.module_call import Branch
 from ..call import keys
@@ -80,7 +81,7 @@ def pairs_of(base: nn.Module, name: str, patches: Patches) -> list[LoraPair]:
     if other:
         kinds = sorted({_kind(patch) for patch in other.values()})
         raise ValueError(
-            f"'{name}' changes {len(other)} of its {len(patches)} layers by {', '.join(kinds)}, whose strength cannot "
+            f"{quoted(name)} changes {len(other)} of its {len(patches)} layers by {', '.join(kinds)}, whose strength cannot "
             "change over frames or steps, only that of LoRA and LoCon pairs can; use a constant strength over the "
             "whole of sampling, or another LoRA."
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from comfy.model_patcher import ModelPatcher
 from comfy.weight_adapter.lora import LoRAAdapter
 
+from ...inputs.quoting import quoted, quoted_names
 from ...motion_models.checkpoints.motion_lora import LoraFile, read_motion_lora
 from ...motion_models.networks.low_rank import LoraPair
 from ...motion_models.spec import MotionSpec
@@ -53,13 +54,13 @@ def load_motion_lora(name: str, strength: Strength, when: SamplingRange | None =
     try:
         file = read_motion_lora(state_dict)
     except ValueError as error:
-        raise ValueError(f"'{name}': {error}") from error
+        raise ValueError(f"{quoted(name)}: {error}") from error
     if file.unmatched:
         log.warning(
-            "MotionLoRA '%s': %d weights are of no known layer and are not used: %s.",
-            name,
+            "MotionLoRA %s: %d weights are of no known layer and are not used: %s.",
+            quoted(name),
             len(file.unmatched),
-            ", ".join(file.unmatched[:3]) + (", ..." if len(file.unmatched) > 3 else ""),
+            quoted_names(file.unmatched, 3),
         )
     return MotionLora(name, file, strength, when or SamplingRange())
 
@@ -115,7 +116,7 @@ def fitting_pairs(name: str, pairs: tuple[LoraPair, ...], shapes: Mapping[str, t
     fitting = [pair for pair in pairs if pair.target in shapes]
     if not fitting:
         raise ValueError(
-            f"MotionLoRA '{name}' has no layer in common with this motion model; use one that was "
+            f"MotionLoRA {quoted(name)} has no layer in common with this motion model; use one that was "
             "trained for the same kind of motion model."
         )
     for pair in fitting:
@@ -128,18 +129,18 @@ def _warn_of_version(lora: MotionLora, fitting: int, spec: MotionSpec) -> None:
     left_out = len(lora.file.pairs) - fitting
     if left_out:
         log.warning(
-            "MotionLoRA '%s' was trained for another version: %d of %d layers are not in this motion model (%s) and "
+            "MotionLoRA %s was trained for another version: %d of %d layers are not in this motion model (%s) and "
             "were left out; the published camera moves belong to v2.",
-            lora.name,
+            quoted(lora.name),
             left_out,
             len(lora.file.pairs),
             spec.family.title,
         )
     elif middle and not lora.file.middle:
         log.warning(
-            "MotionLoRA '%s' was trained for a motion model without a middle block (v1 or v3) and this one is %s; "
+            "MotionLoRA %s was trained for a motion model without a middle block (v1 or v3) and this one is %s; "
             "expect a weaker or another motion.",
-            lora.name,
+            quoted(lora.name),
             spec.family.title,
         )
 
@@ -156,6 +157,6 @@ def _check_shape(name: str, pair: LoraPair, shape: tuple[int, ...]) -> None:
     rows = shape[0] if pair.slice is None else pair.slice[1]
     if (pair.up.shape[0], pair.down.shape[1]) != (rows, shape[1]):
         raise ValueError(
-            f"MotionLoRA '{name}' has a layer of {pair.up.shape[0]} x {pair.down.shape[1]} where this motion model "
+            f"MotionLoRA {quoted(name)} has a layer of {pair.up.shape[0]} x {pair.down.shape[1]} where this motion model "
             f"has {rows} x {shape[1]} ({pair.target}); use one that was trained for the same base."
         )

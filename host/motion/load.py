@@ -85,9 +85,9 @@ def _build(
     name = os.path.basename(path)
     try:
         spec, weights = adjust(*read_motion_checkpoint(state_dict, name), adjustments)
+        again = (load_motion_patcher, (path, adjustments))
+        return patchers.build(
+            MotionNetwork, spec, weights, again, disable_dynamic, (*patchers.HALF_PRECISION, *patchers.FP8)
+        )
     except ValueError as error:
         raise ValueError(f"{quoted(name)}: {error}") from error
-    again = (load_motion_patcher, (path, adjustments))
-    return patchers.build(
-        MotionNetwork, spec, weights, again, disable_dynamic, (*patchers.HALF_PRECISION, *patchers.FP8)
-    )

@@ -109,4 +109,5 @@ def filled_prefix(prefix: str, prompt: Any, extra_pnginfo: Mapping[str, Any] | N
         prompt: the API prompt, or None.
         extra_pnginfo: ComfyUI's, whose "workflow" has the titles, or None.
     """
-    return fill_tokens(prefix, datetime.now(), prompt or {}, (extra_pnginfo or {}).get("workflow"), log.warning)
+    workflow = extra_pnginfo.get("workflow") if isinstance(extra_pnginfo, Mapping) else None
+    return fill_tokens(prefix, datetime.now(), prompt, workflow, log.warning)

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor
 
+from ...inputs.quoting import plain
 from ..errors import MotionFileError
 from ..networks.camera_encoder import CAMERA_BLOCKS, PATCH, RAYS, CameraSpec
 from ..spec import HEADS, Site
-from .convert import concatenate, incomplete, take
+from .convert import concatenate, incomplete, size_of, take
 from .identify import FileKind, require_kind
 from .state_dict import is_mapping, tensors, unwrap
 from .weight_names import ATTENTION, FEED_FORWARD, POSITIONS, QKV, unet_block
@@ -63,7 +64,7 @@ def read_camera_checkpoint(content: object) -> tuple[CameraSpec, dict[str, Tenso
             ours[f"merges.{site.part}_{site.index}.{end}"] = take(left, names[end], shape, kind=CAMERA_CTRL_FILE)
     if left:
         raise MotionFileError(
-            f"this CameraCtrl file has a weight that the published model does not have, {min(left)}; "
+            f"this CameraCtrl file has a weight that the published model does not have, {plain(min(left))}; "
             "choose CameraCtrl.ckpt or its pruned version."
         )
     return spec, ours
@@ -85,17 +86,12 @@ def _named(content: object) -> dict[str, Tensor]:
 
 def _spec(weights: Mapping[str, Tensor]) -> CameraSpec:
     widths: list[int] = []
-    while (last := weights.get(CONVS.format(level=len(widths), block=CAMERA_BLOCKS - 1) + "block2.weight")) is not None:
-        widths.append(last.shape[0])
-    positions = weights.get(ATTENTIONS.format(level=0, block=0) + POSITIONS.format(n=0))
-    if not widths or positions is None or positions.ndim != 3:
-        raise incomplete(
-            f"{CONVS.format(level=0, block=1)}block2.weight or the positional encoding is missing", CAMERA_CTRL_FILE
-        )
-    if unfit := [width for width in widths if width % HEADS]:
-        raise incomplete(f"a level has {unfit[0]} channels, no multiple of {HEADS}", CAMERA_CTRL_FILE)
+    while (name := CONVS.format(level=len(widths), block=CAMERA_BLOCKS - 1) + "block2.weight") in weights or not widths:
+        widths.append(size_of(name, weights.get(name), 0, 4, CAMERA_CTRL_FILE, multiple=HEADS))
+    name = ATTENTIONS.format(level=0, block=0) + POSITIONS.format(n=0)
+    positions = size_of(name, weights.get(name), 1, 3, CAMERA_CTRL_FILE)
     sites = tuple(site for site, _ in _merges(weights))
-    spec = CameraSpec(tuple(widths), sites, positions.shape[1])
+    spec = CameraSpec(tuple(widths), sites, positions)
     for site in sites:
         level = spec.level_of(site.part, site.index)
         if not 0 <= level < len(widths) or site.channels != widths[level]:
@@ -131,4 +127,7 @@ def _merges(weights: Mapping[str, Tensor]) -> Iterator[tuple[Site, dict[str, str
         if match and match["end"] == "weight":
             place, index = unet_block(match["part"], int(match["level"]), int(match["block"]))
             base = name.removesuffix("weight")
-            yield Site(place, index, tensor.shape[0]), {end: base + end for end in ("weight", "bias")}
+            yield (
+                Site(place, index, size_of(name, tensor, 0, 2, CAMERA_CTRL_FILE)),
+                {end: base + end for end in ("weight", "bias")},
+            )

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
+from ...inputs.quoting import plain
 from ..errors import MotionFileError
 from ..networks.positions import sinusoidal_positions
 from ..spec import MotionSpec
+from .state_dict import sizes, sound
 from .weight_names import QKV, KeyTable
 
 
@@ -47,7 +49,7 @@ def convert_module(
         )
     if left:
         raise MotionFileError(
-            f"this file has a weight that no published motion module has, {label}.{min(left)}; "
+            f"this file has a weight that no published motion module has, {plain(label)}.{plain(min(left))}; "
             "choose a motion module without additions."
         )
     return ours
@@ -71,15 +73,38 @@ def take(left: dict[str, Tensor], name: str, shape: tuple[int, ...], label: str 
         kind: of the file, in messages.
 
     Raises:
-        MotionFileError: it is missing or of another shape.
+        MotionFileError: it is missing, of another shape, or holds no numbers that a layer can use.
     """
     tensor = left.pop(name, None)
     if tensor is None:
         raise incomplete(f"{label}{name} is missing", kind)
     if tensor.shape != shape:
-        found, wanted = (" x ".join(map(str, sizes)) for sizes in (tensor.shape, shape))
-        raise incomplete(f"{label}{name} is {found} and should be {wanted}", kind)
-    return tensor
+        wanted = " x ".join(map(str, shape))
+        raise incomplete(f"{label}{name} is {sizes(tensor)} and should be {wanted}", kind)
+    return sound(f"{label}{name}", tensor)
+
+
+def size_of(name: str, tensor: Tensor | None, axis: int, axes: int, kind: str = "file", multiple: int = 1) -> int:
+    """A size that a network is built from.
+
+    Args:
+        name: of the weight, for messages.
+        tensor: the weight, or None where the file has none.
+        axis: whose size it is.
+        axes: that the weight must have.
+        kind: of the file, in messages.
+        multiple: what the size must be divisible by.
+
+    Raises:
+        MotionFileError: the weight is missing, of another number of axes, or of no fit size.
+    """
+    if tensor is None:
+        raise incomplete(f"{name} is missing", kind)
+    if tensor.ndim != axes or not tensor.numel():
+        raise incomplete(f"{name} is {sizes(tensor)} and should have {axes} sizes above 0", kind)
+    if tensor.shape[axis] % multiple:
+        raise incomplete(f"{name} has {tensor.shape[axis]} channels, no multiple of {multiple}", kind)
+    return tensor.shape[axis]
 
 
 def concatenate(parts: list[Tensor]) -> Tensor:
@@ -92,4 +117,4 @@ def concatenate(parts: list[Tensor]) -> Tensor:
 
 def incomplete(finding: str, kind: str = "file") -> MotionFileError:
     """The error for a file that was cut off or damaged."""
-    return MotionFileError(f"this {kind} is incomplete or damaged: {finding}; download it again.")
+    return MotionFileError(f"this {kind} is incomplete or damaged: {plain(finding, 400)}; download it again.")

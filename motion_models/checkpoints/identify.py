@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ...inputs.quoting import quoted
 from ..errors import MotionFileError
 
 
@@ -104,7 +105,7 @@ def require_kind(entries: Mapping[str, object], wanted: FileKind) -> None:
     kind = next((kind for kind in KINDS if kind.matches(lines)), None)
     if kind is None:
         raise MotionFileError(
-            f"this file is not {wanted.what} and of no known kind (its first entry is '{next(iter(entries))}'); "
+            f"this file is not {wanted.what} and of no known kind (its first entry is {quoted(next(iter(entries)))}); "
             f"choose {wanted.what}."
         )
     if kind is not wanted:

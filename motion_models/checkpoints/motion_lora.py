@@ -1,15 +1,17 @@
 """MotionLoRA files: low-rank changes of the temporal attentions, against our weight names."""
 
+import math
 import re
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from ...inputs.numbers import fits
 from ..networks.low_rank import LoraPair
 from ..spec import site_key
 from .convert import incomplete
 from .identify import MOTION_LORA_KIND, require_kind
-from .state_dict import tensors, unwrap
+from .state_dict import sizes, sound, tensors, unwrap
 from .weight_names import QKV, unet_block
 
 # Names of a layer in every published layout. Dots in the original, MotionDirector's, diffusers' and PEFT's, low lines
@@ -79,7 +81,7 @@ def read_motion_lora(content: object) -> LoraFile:
             unmatched.append(name)
         else:
             site, layer, entry = found
-            layers.setdefault((site, layer), {})[entry] = (name, tensor)
+            layers.setdefault((site, layer), {})[entry] = (name, tensor if entry == "alpha" else sound(name, tensor))
     return LoraFile(tuple(_pair(*layer, parts) for layer, parts in layers.items()), tuple(unmatched))
 
 
@@ -110,11 +112,18 @@ def _pair(site: str, layer: str, parts: dict[str, tuple[str, Tensor]]) -> LoraPa
             near = parts.get(other) or next(iter(parts.values()))
             raise incomplete(f"the {entry} half of {near[0]} is missing")
     (up_name, up), (down_name, down) = parts["up"], parts["down"]
-    if up.ndim != 2 or down.ndim != 2 or up.shape[1] != down.shape[0]:
-        raise incomplete(f"{up_name} is {tuple(up.shape)} and {down_name} {tuple(down.shape)}")
-    alpha = float(parts["alpha"][1]) if "alpha" in parts else None
+    if up.ndim != 2 or down.ndim != 2 or up.shape[1] != down.shape[0] or not up.numel() or not down.numel():
+        raise incomplete(f"{up_name} is {sizes(up)} and {down_name} {sizes(down)}")
+    alpha = _alpha(*parts["alpha"]) if "alpha" in parts else None
     before, _, weight = f"{site}.{layer}".rpartition(".")
     if weight not in QKV:
         return LoraPair(f"{before}.{weight}.weight", None, up, down, alpha)
     rows = up.shape[0]
     return LoraPair(f"{before}.to_qkv.weight", (QKV.index(weight) * rows, rows), up, down, alpha)
+
+
+def _alpha(name: str, tensor: Tensor) -> float:
+    value = float(tensor.reshape(-1)[0]) if tensor.numel() == 1 and not tensor.is_complex() else math.nan
+    if not fits(value):
+        raise incomplete(f"{name} is no finite number")
+    return value

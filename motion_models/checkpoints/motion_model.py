@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
+from ...inputs.quoting import plain
 from ..errors import MotionFileError
 from ..families import Base, Family, Mark, find_family
 from ..spec import GROUPS, MotionSpec, Site
-from .convert import convert_module, incomplete
+from .convert import convert_module, incomplete, size_of
 from .identify import MOTION_MODULE, require_kind
 from .layouts import layout_of, to_original
-from .state_dict import tensors, unwrap
+from .state_dict import sound, tensors, unwrap
 from .weight_names import ORIGINAL, KeyTable, module_name, unet_block
 
 IMAGE_ENCODER_PREFIX = "img_encoder."  # AnimateLCM-I2V's names start with it
@@ -82,11 +83,12 @@ def _image_weights(entries: Mapping[str, object]) -> tuple[dict[str, Tensor], Ma
     encoder = {name: value for name, value in tensors(entries).items() if name.startswith(IMAGE_ENCODER_PREFIX)}
     if encoder:
         return {
-            f"image_encoder.{name.removeprefix(IMAGE_ENCODER_PREFIX)}": value for name, value in encoder.items()
+            f"image_encoder.{name.removeprefix(IMAGE_ENCODER_PREFIX)}": sound(name, value)
+            for name, value in encoder.items()
         }, "image_encoder"
     conv = entries.get("conv_in.weight")
     if isinstance(conv, Tensor) and conv.ndim == 4 and conv.shape[1] == LATENT_INPUTS + IMAGE_INPUTS:
-        return {"image_input.weight": conv[:, LATENT_INPUTS:]}, "image_input"
+        return {"image_input.weight": sound("conv_in.weight", conv)[:, LATENT_INPUTS:]}, "image_input"
     return {}, None
 
 
@@ -121,7 +123,7 @@ def _positions_length(modules: Iterable[Module], table: KeyTable) -> int | None:
     """F of the first positional encoding in the file; None when it has none."""
     name = table.positions.format(n=0)
     tensor = next((module[name] for module in modules if name in module), None)
-    return None if tensor is None else tensor.shape[-2:][0]
+    return None if tensor is None else size_of(name, tensor, 1, 3)
 
 
 def _count_attentions(module: Module, table: KeyTable) -> int:
@@ -141,7 +143,7 @@ def _recognise(
     family = base and find_family(base, middle, positions, mark, name)
     if not family:
         raise MotionFileError(
-            f"this file is a motion module of {levels} resolution levels{' with a middle block' if middle else ''}, "
+            f"this file is a motion module of {plain(levels)} resolution levels{' with a middle block' if middle else ''}, "
             "which is none of those published for SD1.5 (4 levels) or SDXL (3, without one); choose one of those."
         )
     blocks = [("down_blocks", level, block) for level in range(levels) for block in range(2)]
@@ -155,8 +157,5 @@ def _recognise(
 
 def _site(block: PublishedBlock, module: Module) -> Site:
     """The UNet block a published module follows; its width is that of its GroupNorm."""
-    norm = module.get("norm.weight")
-    if norm is None or norm.shape[0] % GROUPS:
-        finding = "is missing" if norm is None else f"has {norm.shape[0]} channels, no multiple of {GROUPS}"
-        raise incomplete(f"{module_name(*block)}.norm.weight {finding}")
-    return Site(*unet_block(*block), channels=norm.shape[0])
+    name = f"{module_name(*block)}.norm.weight"
+    return Site(*unet_block(*block), channels=size_of(name, module.get("norm.weight"), 0, 1, multiple=GROUPS))

@@ -16,13 +16,14 @@ from typing import Literal
 
 from torch import Tensor
 
+from ...inputs.quoting import plain
 from ..errors import MotionFileError
 from ..families import FAMILIES
 from ..spec import GROUPS, HEADS, LATENT_CHANNELS, MotionSpec, Site
-from .convert import convert_module, incomplete
+from .convert import convert_module, size_of
 from .identify import SPARSE_CTRL, require_kind
 from .layouts import to_original
-from .state_dict import tensors, unwrap
+from .state_dict import sound, tensors, unwrap
 from .weight_names import ORIGINAL, module_name, unet_block
 
 Kind = Literal["rgb", "scribble"]
@@ -30,6 +31,9 @@ Kind = Literal["rgb", "scribble"]
 SPARSE_CTRL_FILE = "SparseCtrl file"
 LEVELS, BLOCKS = 4, 2  # of SD1.5's way down
 PIXEL_CHANNELS, MASK_CHANNELS = 3, 1  # of a hint: what a picture has, and whether there is one
+WIDEST_CONTEXT = 4096  # of any published text encoder; each block of the network is built as wide
+PROMPT_WEIGHT = "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
+HINT_WEIGHT = "input_hint_block.0.weight"
 SPARSE_TRAINED_WITH = next(family for family in FAMILIES if family.name == "v3")
 
 _RESNET = {
@@ -113,14 +117,18 @@ def read_sparse_checkpoint(content: object) -> tuple[SparseSpec, dict[str, Tenso
     found = {label: modules.pop(label, {}) for label in labels}
     if modules:
         raise MotionFileError(
-            f"this SparseCtrl file has a motion module that the published ones do not have, {min(modules)}; choose "
+            f"this SparseCtrl file has a motion module that the published ones do not have, {plain(min(modules))}; choose "
             "v3_sd15_sparsectrl_rgb.ckpt or v3_sd15_sparsectrl_scribble.ckpt."
         )
-    widths = [_width(label, module) for label, module in found.items()]
-    positions = found[labels[0]].get(ORIGINAL.positions.format(n=0))
-    spec = _spec(weights, widths, None if positions is None else positions.shape[-2])
+    widths = [
+        size_of(f"{label}.norm.weight", module.get("norm.weight"), 0, 1, SPARSE_CTRL_FILE, multiple=GROUPS)
+        for label, module in found.items()
+    ]
+    name = ORIGINAL.positions.format(n=0)
+    stored = name in found[labels[0]]
+    spec = _spec(weights, widths, size_of(name, found[labels[0]][name], 1, 3, SPARSE_CTRL_FILE) if stored else None)
     for (label, module), site in zip(found.items(), spec.motion.sites, strict=True):
-        ours = convert_module(module, label, site.channels, spec.motion, ORIGINAL, positions is not None)
+        ours = convert_module(module, label, site.channels, spec.motion, ORIGINAL, stored)
         weights |= {f"motion.{site.part}_{site.index}.{name}": tensor for name, tensor in ours.items()}
     return spec, weights
 
@@ -134,7 +142,7 @@ def _split(weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, 
             place = module_name(match["part"], int(match["level"] or 0), int(match["block"]))
             modules.setdefault(place, {})[name[match.end() :]] = tensor
         else:
-            image[_image_name(name)] = tensor
+            image[_image_name(name)] = sound(name, tensor)
     return image, modules
 
 
@@ -145,14 +153,6 @@ def _image_name(name: str) -> str:
     return name
 
 
-def _width(label: str, module: Mapping[str, Tensor]) -> int:
-    norm = module.get("norm.weight")
-    if norm is None or norm.shape[0] % GROUPS:
-        finding = "is missing" if norm is None else f"has {norm.shape[0]} channels, no multiple of {GROUPS}"
-        raise incomplete(f"{label}.norm.weight {finding}", SPARSE_CTRL_FILE)
-    return norm.shape[0]
-
-
 def _spec(weights: Mapping[str, Tensor], widths: list[int], positions: int | None) -> SparseSpec:
     """The description, from the shapes of a few weights.
 
@@ -161,10 +161,8 @@ def _spec(weights: Mapping[str, Tensor], widths: list[int], positions: int | Non
         widths: C of each motion module.
         positions: F, or None where the file has no positional encoding.
     """
-    prompt = weights.get("input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight")
-    hint = weights.get("input_hint_block.0.weight")
-    if prompt is None or hint is None:
-        raise incomplete("the first layer of the hint or of the prompt is missing", SPARSE_CTRL_FILE)
+    context = size_of(PROMPT_WEIGHT, weights.get(PROMPT_WEIGHT), 1, 2, SPARSE_CTRL_FILE)
+    hint = size_of(HINT_WEIGHT, weights.get(HINT_WEIGHT), 1, 4, SPARSE_CTRL_FILE)
     sites = (unet_block("down_blocks", level, block) for level in range(LEVELS) for block in range(BLOCKS))
     motion = MotionSpec(
         family=SPARSE_TRAINED_WITH,
@@ -173,10 +171,14 @@ def _spec(weights: Mapping[str, Tensor], widths: list[int], positions: int | Non
         attentions=1,
     )
     kind: Kind = "scribble" if "input_hint_block.14.weight" in weights else "rgb"
-    spec = SparseSpec(kind, tuple(widths[::BLOCKS]), prompt.shape[1], motion)
-    if hint.shape[1] != spec.hint_channels or any(width % spec.widths[0] or width % HEADS for width in widths):
+    spec = SparseSpec(kind, tuple(widths[::BLOCKS]), context, motion)
+    if (
+        hint != spec.hint_channels
+        or context > WIDEST_CONTEXT
+        or any(width % spec.widths[0] or width % HEADS for width in widths)
+    ):
         raise MotionFileError(
-            f"this SparseCtrl file has hints of {hint.shape[1]} channels and levels of {spec.widths} channels; choose "
+            f"this SparseCtrl file has hints of {hint} channels, levels of {spec.widths} channels and prompts {context} wide; choose "
             "the rgb or the scribble encoder for SD1.5."
         )
     return spec

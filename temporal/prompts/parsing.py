@@ -1,12 +1,16 @@
 """The text of a prompt schedule, cut into pieces: where a key, its prompt and what follows it begin and end.
 
 A piece is ``frames: prompt`` or ``frames = prompt``. Everything here works on positions in the text, so that a message
-can name the line.
+can name the line. Servers read schedules before anything runs and while others wait: no part of the text may be looked
+through more than a few times, however it is written.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from ...inputs.quoting import plain
+from ...inputs.written import LONGEST_PROMPTS, readable_text
 
 PROMPT_SCHEDULE_EXAMPLE = '"0": "a cat", "16": "a dog"'
 
@@ -25,9 +29,11 @@ _QUOTED_SINGLE = re.compile(r"\s*'((?:[^'\\]|\\.)*)'", re.DOTALL)
 _UNCLOSED = re.compile(r"\s*[\"\u201c\u201d]")
 # An unquoted prompt goes on to the end of its line, or to a comma and the next key; ", 16:9, " is no key.
 _NEXT = rf"[\"'\u201c]?{_FRAMES}(?:,{_FRAMES})*[\"'\u201d]?[ \t]*[:=](?!\d)"
-_UNQUOTED = re.compile(rf"[^\n]*?(?=,[ \t]*{_NEXT}|\n|\Z)")
+_KEY_COMES = re.compile(rf"[ \t]*{_NEXT}")
+_NUMBERS_COME = re.compile(rf"[ \t]*[\"'\u201c]?{_FRAMES}(?:,{_FRAMES})*")
 _BETWEEN = re.compile(r"(?:[\s,]|//[^\n]*|#[^\n]*)*")
-_AFTER = re.compile(r"[ \t]*([^\n,]*?)[ \t]*(?=,|\n|\Z|//|#)")
+_BLANKS = re.compile(r"[ \t]*")
+_PIECE_ENDS = re.compile(r",|\n|\Z|//|#")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _MEANS = {'"': '"', "'": "'", "\\": "\\", "/": "/", "n": "\n", "r": "\r", "t": "\t"}
 
@@ -59,12 +65,14 @@ def pieces(text: str) -> Iterator[Piece]:
     """The pieces of a schedule in the order in which they are written.
 
     Raises:
-        ValueError: something is no key, or a quote is not closed.
+        ValueError: the text is too long, something is no key, or a quote is not closed.
     """
-    text = _without_braces(text)
+    text = _without_braces(readable_text("The prompt schedule", text, LONGEST_PROMPTS))
+    line, counted = 1, 0
     position = _skip(text, 0)
     while position < len(text):
-        piece, position = _piece(text, position)
+        line, counted = line + text.count("\n", counted, position), position
+        piece, position = _piece(text, position, line)
         yield piece
         position = _skip(text, position)
 
@@ -74,8 +82,8 @@ def unreadable(line: int, text: str, why: str) -> ValueError:
     return ValueError(f"Line {line} of the prompt schedule: {text} {why}; write for example {PROMPT_SCHEDULE_EXAMPLE}.")
 
 
-def _piece(text: str, start: int) -> tuple[Piece, int]:
-    line, shown = text.count("\n", 0, start) + 1, _shown(text, start)
+def _piece(text: str, start: int, line: int) -> tuple[Piece, int]:
+    shown = _shown(text, start)
     head = _HEAD.match(text, start)
     if head is None:
         raise unreadable(line, shown, "does not start with a frame number and a colon (quote prompts of several lines)")
@@ -89,20 +97,35 @@ def _piece(text: str, start: int) -> tuple[Piece, int]:
         return Piece(frames, _unescaped(body), after, line, shown), end
     if _UNCLOSED.match(text, head.end()):
         raise unreadable(line, shown, "has a quote that is not closed")
-    unquoted = _UNQUOTED.match(text, head.end())
-    prompt = "" if unquoted is None else unquoted.group().strip(" \t\r,")
+    end = _unquoted_end(text, head.end())
+    prompt = text[head.end() : end].strip(" \t,")
     if not prompt:
         raise unreadable(line, shown, 'has no prompt (an empty one is written "")')
-    return Piece(frames, prompt, "", line, shown), head.end() if unquoted is None else unquoted.end()
+    return Piece(frames, prompt, "", line, shown), end
+
+
+def _unquoted_end(text: str, start: int) -> int:
+    """Where an unquoted prompt ends: at a comma before the next key, else with its line."""
+    line_end = text.find("\n", start)
+    line_end = len(text) if line_end < 0 else line_end
+    position = start
+    while (comma := text.find(",", position, line_end)) >= 0:
+        if _KEY_COMES.match(text, comma + 1):
+            return comma
+        # Numbers in a row that are no key are none from their second one on either.
+        numbers = _NUMBERS_COME.match(text, comma + 1)
+        position = comma + 1 if numbers is None else numbers.end()
+    return line_end
 
 
 def _after(text: str, start: int) -> tuple[str, int]:
     """What follows a quoted prompt, and where to go on; a forgotten comma before the next key is no matter."""
-    found = _AFTER.match(text, start)
-    rest = "" if found is None else found.group(1)
-    if found is None or not rest or _HEAD.match(text, found.start(1)):
+    blanks = _BLANKS.match(text, start)
+    if blanks is None or _HEAD.match(text, blanks.end()):
         return "", start
-    return rest, found.end()
+    ends = _PIECE_ENDS.search(text, blanks.end())
+    end = len(text) if ends is None else ends.start()
+    return text[blanks.end() : end].strip(" \t"), end
 
 
 def _skip(text: str, position: int) -> int:
@@ -120,16 +143,15 @@ def _without_braces(text: str) -> str:
 
 
 def _shown(text: str, start: int) -> str:
-    line = text[start:].partition("\n")[0].strip()
-    return line if len(line) <= 60 else line[:57] + "..."
+    return plain(text[start : start + 200].partition("\n")[0].strip(), 60)
 
 
 def _unescaped(body: str) -> str:
     r"""A quoted prompt without its escapes: those of JSON, and others as they are, so that ``\(`` stays core's."""
 
-    def plain(escape: re.Match[str]) -> str:
+    def meaning(escape: re.Match[str]) -> str:
         code = escape.group(1)
         return chr(int(code[1:], 16)) if len(code) > 1 else _MEANS.get(code, escape.group())
 
     # json.dumps writes characters beyond U+FFFF as two escapes
-    return _ESCAPE.sub(plain, body).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return _ESCAPE.sub(meaning, body).encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -4,11 +4,15 @@
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
+from ...inputs.quoting import plain, quoted
 from ..frame_keys import EASINGS, OUTSIDE, FrameKey, blends, outside, read_frame
 from .parsing import PROMPT_SCHEDULE_EXAMPLE, Piece, pieces
 
+MOST_KEYS = 10_000
 _EXPRESSION = re.compile(r"`[^`\n]*`")
 
 
@@ -94,21 +98,26 @@ def parse_prompt_schedule(text: str) -> PromptSchedule:
     Source:
         Lists, ranges, ``=`` and the colon that holds: as in ComfyUI-AnimateDiff-Evolved's Prompt Scheduling.
     """
-    keys = tuple(key for piece in pieces(text) for key in _keys(piece))
+    keys = tuple(islice((key for piece in pieces(text) for key in _keys(piece)), MOST_KEYS + 1))
+    if len(keys) > MOST_KEYS:
+        raise ValueError(
+            f"The prompt schedule has more than {MOST_KEYS:,} keys; write ranges such as 0:16, or fewer keys."
+        )
     if not keys:
         raise ValueError(f"The prompt schedule is empty; write for example {PROMPT_SCHEDULE_EXAMPLE}.")
     return PromptSchedule(keys)
 
 
-def _keys(piece: Piece) -> list[PromptKey]:
+def _keys(piece: Piece) -> Iterator[PromptKey]:
     if piece.after not in ("", *EASINGS):
         raise piece.unreadable(
-            f"goes on after the prompt with '{piece.after}', which is no easing ({', '.join(EASINGS)}); "
+            f"goes on after the prompt with {quoted(piece.after)}, which is no easing ({', '.join(EASINGS)}); "
             r"a quote inside a prompt is written \""
         )
     if why := _foreign(piece.prompt):
         raise piece.unreadable(why)
-    return [key for frames in piece.frames.split(",") for key in _keys_of(frames, piece)]
+    for frames in piece.frames.split(","):
+        yield from _keys_of(frames, piece)
 
 
 def _keys_of(frames: str, piece: Piece) -> list[PromptKey]:
@@ -119,9 +128,13 @@ def _keys_of(frames: str, piece: Piece) -> list[PromptKey]:
         return [_key(start, piece, piece.after or "hold")]
     first, end = _key(start, piece, "hold"), _key(stop, piece)
     if first.is_position or end.is_position:
-        raise piece.unreadable(f"has the range '{frames.strip()}', whose ends must be frame numbers without a point")
+        raise piece.unreadable(
+            f"has the range {quoted(frames.strip())}, whose ends must be frame numbers without a point"
+        )
     if end.at == 0 or (first.at < 0) == (end.at < 0) and end.at <= first.at:
-        raise piece.unreadable(f"has the range '{frames.strip()}', which is empty: its second frame is not part of it")
+        raise piece.unreadable(
+            f"has the range {quoted(frames.strip())}, which is empty: its second frame is not part of it"
+        )
     last = replace(end, at=end.at - 1)
     return [last] if last.at == first.at else [first, last]
 
@@ -131,7 +144,7 @@ def _key(frame: str, piece: Piece, easing: str = "") -> PromptKey:
         at, is_position = read_frame(frame)
     except ValueError:
         raise piece.unreadable(
-            f"has '{frame}' where a frame number belongs (sums are not calculated; 0.5 with a point is the middle)"
+            f"has {quoted(frame)} where a frame number belongs (sums are not calculated; 0.5 with a point is the middle)"
         ) from None
     if outside(at, is_position):
         raise piece.unreadable(OUTSIDE)
@@ -143,7 +156,5 @@ def _foreign(text: str) -> str:
     if "--neg" in text:
         return "has '--neg', which belongs to other packs; connect a second Prompt Schedule for the negative prompt"
     if found := _EXPRESSION.search(text):
-        return (
-            f"has the expression {found.group()}, which is not calculated; write weights like (cat:1.2) at their keys"
-        )
+        return f"has the expression {plain(found.group())}, which is not calculated; write weights like (cat:1.2) at their keys"
     return ""

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
+from ...inputs.quoting import plain
 from ..ffmpeg import VideoError
 from .webp import add_exif
 
@@ -129,7 +130,7 @@ def _insert_before_end(path: Path, kind: str, signature: bytes, end: bytes, piec
         file.seek(max(last, 0))
         if header != signature or file.read() != end:
             raise VideoError(
-                f"{path.name} is not a whole {kind} file, so the workflow could not be embedded: turn save_workflow off."
+                f"{plain(path.name)} is not a whole {kind} file, so the workflow could not be embedded: turn save_workflow off."
             )
         file.seek(last)
         file.writelines(pieces)

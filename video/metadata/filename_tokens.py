@@ -4,9 +4,11 @@ Done on the server, so that API prompts get it too.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
+
+from ...inputs.quoting import closest_names, plain, quoted
 
 TOKEN = re.compile(r"%([^%]+)%")
 DATE = "date:"
@@ -14,15 +16,14 @@ DATE_PART = re.compile("dd?|MM?|hh?|mm?|ss?|yyy?y?")
 NODE_WIDGET = re.compile(r"[^%]+\.[A-Za-z_][^%]*")
 UNSAFE = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')  # what the canvas replaces: path separators and what Windows refuses
 LONGEST_VALUE = 100  # bytes of UTF-8; systems allow 255 for the whole name
-NAMES_IN_A_SENTENCE = 20
 NAME_FOR_REPLACE = "Node name for S&R"
 
 
 def fill_tokens(
     prefix: str,
     now: datetime,
-    prompt: Mapping[str, Any] | None,
-    workflow: Mapping[str, Any] | None,
+    prompt: object,
+    workflow: object,
     missing: Callable[[str], None] | None = None,
 ) -> str:
     """Return the prefix with our tokens filled in; ``%width%`` and other words between percent signs stay.
@@ -31,7 +32,8 @@ def fill_tokens(
         prefix: as the user typed it.
         now: for ``%date:...%``, in which d dd M MM h hh m mm s ss yy yyyy are filled in (hours 0 to 23).
         prompt: the API prompt; values come from here.
-        workflow: the graph of the canvas, which knows more names of nodes, or None.
+        workflow: the graph of the canvas, which knows more names of nodes, or None. Clients send what they like: of
+            anything that is not of the usual form nothing is known.
         missing: told in a sentence about a token that cannot be filled in, which then stays.
 
     Raises:
@@ -46,7 +48,7 @@ def fill_tokens(
         if not NODE_WIDGET.fullmatch(text):
             return found[0]
         try:
-            return _name_part(_widget_value(text, prompt or {}, workflow or {}))
+            return _name_part(_widget_value(text, _mapping(prompt), _mapping(workflow)))
         except ValueError as error:
             if missing is None:
                 raise
@@ -78,39 +80,43 @@ def format_date(text: str, now: datetime) -> str:
 
 def _widget_value(text: str, prompt: Mapping[str, Any], workflow: Mapping[str, Any]) -> object:
     """Return the value behind "Node.widget"; both names may have dots, so every dot is tried."""
-    names = {node_id: _names(node_id, node, workflow) for node_id, node in prompt.items()}
+    drawn = _Drawing(workflow)
+    names = {str(node_id): _names(drawn.node(str(node_id)), _mapping(node)) for node_id, node in prompt.items()}
+    inputs = {str(node_id): _mapping(_mapping(node).get("inputs")) for node_id, node in prompt.items()}
     dots = [at for at, sign in enumerate(text) if sign == "."]
-    nodes = {at: prompt[found] for at in dots if (found := _find(text[:at], names)) is not None}
+    nodes = {at: inputs[found] for at in dots if (found := _find(text[:at], names)) is not None}
+    token = f"%{plain(text)}%"
     if not nodes:
         known = list(dict.fromkeys(title for _, title, _ in names.values()))
         raise ValueError(
-            f"filename_prefix has %{text}% and no node that runs is called {text[: dots[0]]!r}: there are {_list(known)}."
+            f"filename_prefix has {token} and no node that runs is called {quoted(text[: dots[0]])}: there is "
+            f"{closest_names(text[: dots[0]], known)}."
         )
-    for at, node in nodes.items():
-        if text[at + 1 :] in node["inputs"]:
-            return _own_value(text, node["inputs"][text[at + 1 :]])
-    node = next(iter(nodes.values()))
-    known = [name for name, value in node["inputs"].items() if not isinstance(value, list)]
-    raise ValueError(f"filename_prefix has %{text}% and this node has no such widget: there are {_list(known)}.")
+    for at, widgets in nodes.items():
+        if text[at + 1 :] in widgets:
+            return _own_value(token, widgets[text[at + 1 :]])
+    at, widgets = next(iter(nodes.items()))
+    known = [str(name) for name, value in widgets.items() if not isinstance(value, list)]
+    raise ValueError(
+        f"filename_prefix has {token} and this node has no such widget: there is {closest_names(text[at + 1 :], known)}."
+    )
 
 
-def _own_value(text: str, value: object) -> object:
+def _own_value(token: str, value: object) -> object:
     if isinstance(value, list):
         raise ValueError(
-            f"filename_prefix has %{text}% and that comes from another node: name the node and the widget it comes from."
+            f"filename_prefix has {token} and that comes from another node: name the node and the widget it comes from."
         )
-    if isinstance(value, dict):
-        raise ValueError(f"filename_prefix has %{text}% and that is neither text nor a number: choose another widget.")
+    if not isinstance(value, str | int | float | None):
+        raise ValueError(f"filename_prefix has {token} and that is neither text nor a number: choose another widget.")
     return value
 
 
-def _names(node_id: str, node: Mapping[str, Any], workflow: Mapping[str, Any]) -> tuple[str, str, str]:
+def _names(drawn: Mapping[str, Any], node: Mapping[str, Any]) -> tuple[str, str, str]:
     """Return what a node is called: for search and replace, by its title, by its class; "" for none."""
-    drawn = _drawn(node_id.split(":"), workflow)
-    kind = node["class_type"]
-    meta: Mapping[str, Any] = node.get("_meta") or {}
-    properties: Mapping[str, Any] = drawn.get("properties") or {}
-    return properties.get(NAME_FOR_REPLACE, ""), drawn.get("title") or meta.get("title") or kind, kind
+    kind = _text(node.get("class_type"))
+    title = _text(drawn.get("title")) or _text(_mapping(node.get("_meta")).get("title")) or kind
+    return _text(_mapping(drawn.get("properties")).get(NAME_FOR_REPLACE)), title, kind
 
 
 def _find(name: str, names: Mapping[str, tuple[str, str, str]]) -> str | None:
@@ -122,21 +128,43 @@ def _find(name: str, names: Mapping[str, tuple[str, str, str]]) -> str | None:
     return None
 
 
-def _drawn(path: list[str], workflow: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the node of the canvas, {} if unknown; "7:3" is node 3 of the subgraph that node 7 stands for."""
-    definitions: Mapping[str, Any] = workflow.get("definitions") or {}
-    inner: Iterable[Mapping[str, Any]] = definitions.get("subgraphs") or []
-    subgraphs = {graph.get("id"): graph for graph in inner}
-    unknown: Mapping[str, Any] = {}
-    graph, node = workflow, unknown
-    for part in path:
-        node = next(_with_id(part, graph), unknown)
-        graph = subgraphs.get(node.get("type"), unknown)
-    return node
+class _Drawing:
+    """The graph of the canvas; whatever a client sent in its place is a graph without nodes.
+
+    Args:
+        workflow: the graph.
+    """
+
+    def __init__(self, workflow: Mapping[str, Any]) -> None:
+        subgraphs = [_mapping(graph) for graph in _list(_mapping(workflow.get("definitions")).get("subgraphs"))]
+        self.nodes = _by_id(workflow)
+        self.subgraphs = {_text(graph.get("id")): _by_id(graph) for graph in subgraphs}
+
+    def node(self, node_id: str) -> Mapping[str, Any]:
+        """Return a node, {} if unknown; "7:3" is node 3 of the subgraph that node 7 stands for."""
+        nodes, node = self.nodes, _mapping(None)
+        for part in node_id.split(":"):
+            node = nodes.get(part, _mapping(None))
+            nodes = self.subgraphs.get(_text(node.get("type")), {})
+        return node
 
 
-def _with_id(node_id: str, graph: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    return (node for node in graph.get("nodes", []) if str(node.get("id")) == node_id)
+def _by_id(graph: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Nodes of a graph; of two with one id the first."""
+    nodes = [_mapping(node) for node in _list(graph.get("nodes"))]
+    return {str(node.get("id")): node for node in reversed(nodes)}
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _name_part(value: object) -> str:
@@ -149,8 +177,3 @@ def _name_part(value: object) -> str:
         text = str(value).removesuffix(".0") if isinstance(value, float) else str(value)
     short = text.encode("utf-8", "ignore")[:LONGEST_VALUE].decode("utf-8", "ignore")
     return UNSAFE.sub("_", short)
-
-
-def _list(names: list[str]) -> str:
-    more = ", ..." if len(names) > NAMES_IN_A_SENTENCE else ""
-    return (", ".join(names[:NAMES_IN_A_SENTENCE]) or "none") + more

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+from ...inputs.quoting import plain
 from ..ffmpeg import VideoError
 
 FIRST_TAG = 0x010F  # "Make", where ComfyUI's own savers put the workflow; further keys take the tags below it
@@ -58,7 +59,7 @@ def add_exif(path: Path, pairs: Mapping[str, str], width: int, height: int) -> N
         header = file.read(HEADER_BYTES)
         if len(header) < HEADER_BYTES or header[:4] != b"RIFF" or header[8:] != b"WEBP":
             raise VideoError(
-                f"{path.name} is not a WebP file, so the workflow could not be embedded: turn save_workflow off."
+                f"{plain(path.name)} is not a WebP file, so the workflow could not be embedded: turn save_workflow off."
             )
         if file.read(4) == b"VP8X":
             _set_flag(file, HEADER_BYTES + 8, EXIF_FLAG)

@@ -5,19 +5,29 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from ...inputs.quoting import reason_of
+
 SPECIAL = re.compile(r"([=;#\\\n\r])")
 
 
-def workflow_metadata(prompt: object, extra: Mapping[str, object] | None) -> dict[str, str]:
+def workflow_metadata(prompt: object, extra: object) -> dict[str, str]:
     """Return the key and JSON text pairs that ComfyUI's canvas reads back from a dropped file.
 
     Args:
         prompt: the API prompt, or None.
-        extra: ComfyUI's extra_pnginfo, whose "workflow" is the graph, or None.
+        extra: ComfyUI's extra_pnginfo, whose "workflow" is the graph; anything but a mapping has nothing to embed.
+
+    Raises:
+        ValueError: it is nothing that JSON can hold.
     """
-    pairs = {} if prompt is None else {"prompt": json.dumps(prompt)}
-    pairs.update({key: json.dumps(value) for key, value in (extra or {}).items()})
-    return pairs
+    pairs = {} if prompt is None else {"prompt": prompt}
+    pairs |= dict(extra) if isinstance(extra, Mapping) else {}
+    try:
+        return {str(key): json.dumps(value) for key, value in pairs.items()}
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"The workflow cannot be written as JSON ({reason_of(error)}), so it cannot be embedded: turn save_workflow off."
+        ) from error
 
 
 def escape(text: str) -> str:

@@ -190,7 +190,8 @@ class SparseControl(comfy.controlnet.ControlNet):
         if self.latent_format is None:
             height, width = x.shape[-2] * PIXELS_PER_LATENT, x.shape[-1] * PIXELS_PER_LATENT
             return comfy.utils.common_upscale(pixels, width, height, self.upscale_algorithm, "center").cpu().float()
-        loaded = comfy.model_management.loaded_models(only_currently_used=True)
+        # The host lists None for a model that is gone while its network is kept alive by someone.
+        loaded = [one for one in comfy.model_management.loaded_models(only_currently_used=True) if one is not None]
         latents = encode_image(pixels.movedim(1, -1), self.vae, {"samples": x})
         comfy.model_management.load_models_gpu(loaded)
         return self.latent_format.process_in(latents).cpu().float()

@@ -4,7 +4,10 @@ The toy UNet treats frames independently, so whatever reaches a frame without a 
 motion modules.
 """
 
+import gc
+
 import comfy.controlnet
+import comfy.model_management
 import folder_paths
 import pytest
 import torch
@@ -357,8 +360,11 @@ def test_checkpoint_of_another_kind(nets):
     ("change", "says"),
     [
         ({"mid_block.resnets.0.conv1.bias": None}, "incomplete.*middle_block.0.in_layers.2.bias is missing"),
-        ({"conv_in.weight": torch.zeros(32, 9, 3, 3)}, "incomplete.*another shape.*input_blocks.0.0.weight"),
-        ({"extra.weight": torch.zeros(1)}, "published ones do not have, extra.weight; choose v3_sd15_sparsectrl"),
+        (
+            {"conv_in.weight": torch.zeros(32, 9, 3, 3)},
+            "incomplete.*input_blocks.0.0.weight is 32 x 9 x 3 x 3 and should be 32 x 4 x 3 x 3",
+        ),
+        ({"extra.weight": torch.zeros(1)}, "published ones do not have, extra.weight; choose one of those"),
     ],
 )
 def test_damaged_files(tmp_path, change, says):
@@ -381,3 +387,16 @@ def test_half_precision_files_sample(model, tmp_path):
     name = put("controlnet", tmp_path / "half.safetensors", file)
     out = sample(model, applied(keyed(LoadSparseCtrl.execute(name).args[0])))
     assert out.isfinite().all()
+
+
+def test_a_model_that_is_gone_from_the_hosts_list_is_no_matter(model, nets, vae):
+    """The host lists None for a patcher that is gone while someone keeps its network."""
+    conds = applied(keyed(nets["rgb"]), pictures(1), vae)
+    before = sample(model, conds)
+    other = toy.toy_model_patcher()
+    comfy.model_management.load_models_gpu([other])
+    kept = other.model
+    del other
+    gc.collect()
+    assert None in comfy.model_management.loaded_models(only_currently_used=True)
+    assert torch.equal(sample(model, conds), before) and kept is not None

@@ -63,9 +63,9 @@ def test_broken_files_give_one_sentence(tmp_path, name, content):
 def test_missing_file_names_the_folder_and_what_is_there(tmp_path):
     motion_model(tmp_path, "v3", name="here.safetensors")
     with pytest.raises(
-        ValueError, match=r"'gone.ckpt' is not in models/animatediff_models \(found: .*here.safetensors"
+        ValueError, match=r"'her.safetensors' is not in models/animatediff_models \(there is: .*here.safetensors"
     ):
-        load_motion_model("gone.ckpt")
+        load_motion_model("her.safetensors")
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2])

@@ -149,7 +149,9 @@ def test_header_and_empty_lines_are_optional(text):
         (f"{LINE}\n\n0 0.5", "Line 3 of the camera poses has 2 numbers"),
         (f"{LINE}\n{LINE.replace('0.9', 'x')}", "Line 2 of the camera poses has 'x' where a finite number"),
         (LINE.replace("0.9", "nan"), "Line 1 of the camera poses has 'nan'"),
-        (LINE.replace("0.9", "-0.9"), "Line 1 .* focal lengths 0.5 and -0.9; they must be above 0"),
+        (LINE.replace("0.9", "-0.9"), "Line 1 .* focal lengths 0.5 and -0.9; they must be at least"),
+        (LINE.replace("0.9", "1e-300"), "Line 1 .* focal lengths 0.5 and 1e-300; they must be at least 1e-06"),
+        (LINE.replace("0.9", "1e30"), "Line 1 .* has '1e30' where a finite number of at most 1e[+]06 in size"),
         ("0 0.5 0.9 0.5 0.5 0 0" + " 0" * 12, "Line 1 .* matrix without an inverse"),
     ],
 )

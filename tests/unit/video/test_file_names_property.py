@@ -131,3 +131,18 @@ def test_any_size_rate_and_length_come_out_as_they_went_in(name, width, height, 
         # A GIF counts 1/100 s, Matroska and WebP 1/1000 s; rounding must not add up.
         tick = Fraction(1, 100 if name == "gif" else 1000)
         assert all(abs(time - number / rate) <= tick for number, time in enumerate(times))
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["a/" * 1500 + "x", "a\\" * 32 + "x", "/".join(["b" * 199] * 6), "\u00e9" * 90 + ("/" + "\u00e9" * 90) * 5],
+)
+def test_a_prefix_of_many_folders_is_refused_before_one_is_made(prefix):
+    with pytest.raises(ValueError, match="has more than 32 parts or 1,000 bytes: use a shorter") as told:
+        clean_prefix(prefix)
+    assert len(str(told.value)) < 200
+
+
+def test_a_prefix_at_the_bounds_is_taken():
+    assert clean_prefix("a/" * 31 + "x").count("/") == 31
+    assert len(clean_prefix("/".join(["b" * 199] * 5))) == 999

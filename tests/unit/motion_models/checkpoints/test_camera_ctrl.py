@@ -61,7 +61,10 @@ def test_blanks_around_names_are_no_reason_to_refuse(weights):
         (lambda w: w.pop(CONV), f"{CONV} is missing; download it again"),
         (lambda w: w.update({CONV: w[CONV][:, :16]}), "is 64 x 16 x 1 x 1 and should be 64 x 32 x 1 x 1"),
         (lambda w: w.pop("encoder_conv_in.weight"), "encoder_conv_in.weight is missing"),
-        (lambda w: w.pop("encoder_down_attention_blocks.0.0.attention_blocks.0.pos_encoder.pe"), "positional encoding"),
+        (
+            lambda w: w.pop("encoder_down_attention_blocks.0.0.attention_blocks.0.pos_encoder.pe"),
+            "pos_encoder.pe is missing",
+        ),
         (lambda w: w.update({"encoder_mid.weight": torch.zeros(1)}), "does not have, encoder_mid.weight"),
         (lambda w: w.update({FIRST_MERGE: torch.zeros(48, 48)}), "qkv_merge of input 1 has 48 channels"),
     ],

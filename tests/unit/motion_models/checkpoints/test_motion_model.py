@@ -96,8 +96,8 @@ def test_weights_fit_the_network():
     [(False, 24, 417_137_600), (True, 32, 453_209_280), (False, 32, 417_137_600)],
 )
 def test_true_sizes(middle, positions, parameters):
-    cell = torch.zeros(1).to(torch.float8_e4m3fn)  # one cell, expanded: true shapes without their memory
-    file = {name: cell.expand(shape) for name, shape in motion_shapes(SD15_WIDTHS, middle, positions).items()}
+    shapes = motion_shapes(SD15_WIDTHS, middle, positions)
+    file = {name: torch.zeros(shape, dtype=torch.uint8).view(torch.float8_e4m3fn) for name, shape in shapes.items()}
     spec, weights = read_motion_checkpoint(file)
     assert spec.parameters == parameters
     network = MotionNetwork(spec, CastingOperations, device=torch.device("meta"))
@@ -219,7 +219,7 @@ def test_a_missing_module_is_named(start):
         (FIRST + "attention_blocks.0.to_q.weight", (32, 16), "to_q.weight is 32 x 16 and should be 32 x 32"),
         (FIRST + "ff.net.0.proj.bias", (128,), "proj.bias is 128 and should be 256"),
         (FIRST + "attention_blocks.1.pos_encoder.pe", (1, 16, 32), "pe is 1 x 16 x 32 and should be 1 x 24 x 32"),
-        (FIRST + "attention_blocks.0.pos_encoder.pe", (24, 32), "pe is 24 x 32 and should be 1 x 24 x 32"),
+        (FIRST + "attention_blocks.0.pos_encoder.pe", (24, 32), "pe is 24 x 32 and should have 3 sizes above 0"),
         ("down_blocks.0.motion_modules.0.temporal_transformer.norm.weight", (20,), "20 channels"),
     ],
 )

@@ -72,7 +72,10 @@ WRONG = {
         without(sparse_file("rgb"), MODULE + "proj_in.bias"),
         "incomplete.*down_blocks.1.motion_modules.0.proj_in.bias is missing",
     ),
-    "no hint": (without(sparse_file("rgb"), "controlnet_cond_embedding.weight"), "hint or of the prompt is missing"),
+    "no hint": (
+        without(sparse_file("rgb"), "controlnet_cond_embedding.weight"),
+        "input_hint_block.0.weight is missing",
+    ),
     "a motion module too many": (
         sparse_file("rgb") | {"mid_block.motion_modules.0.temporal_transformer.norm.weight": torch.zeros(32)},
         "published ones do not have, mid_block.motion_modules.0; choose v3_sd15_sparsectrl_rgb.ckpt",

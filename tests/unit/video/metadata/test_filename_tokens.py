@@ -104,9 +104,9 @@ def test_what_is_not_ours_stays(text):
 @pytest.mark.parametrize(
     "token, sentence",
     [
-        ("Nobody.seed", "no node that runs is called 'Nobody': there are Sampler one, My v1.5 model, "),
+        ("Nobody.seed", "no node that runs is called 'Nobody': there is 'Sampler one', 'My v1.5 model', "),
         ("Only drawn.text", "no node that runs is called 'Only drawn'"),
-        ("Main.sed", "this node has no such widget: there are seed, cfg, denoise, add_noise, nothing."),
+        ("Main.sed", "this node has no such widget: there is 'seed'."),
         ("Main.model", "comes from another node: name the node and the widget it comes from."),
         ("ZoetropeCombineVideo.box", "neither text nor a number: choose another widget."),
     ],
@@ -120,9 +120,9 @@ def test_a_wrong_token_is_one_sentence(token, sentence):
 
 def test_long_lists_of_names_are_cut():
     prompt = {str(number): {"class_type": f"N{number}", "inputs": {}} for number in range(30)}
-    with pytest.raises(ValueError, match=r"N19, \.\.\.\.$"):
+    with pytest.raises(ValueError, match=r" and 20 more\.$"):
         fill("%x.y%", prompt)
-    with pytest.raises(ValueError, match=r"there are none\.$"):
+    with pytest.raises(ValueError, match=r"there is none\.$"):
         fill_tokens("%x.y%", NOW, None, None)
 
 
@@ -140,3 +140,38 @@ def test_values_are_not_filled_again():
 @pytest.mark.parametrize("workflow", [{}, {"nodes": [{}]}, {"nodes": [{"id": 3}], "definitions": None}])
 def test_a_bare_canvas_is_no_error(workflow):
     assert fill("%Sampler one.seed%", workflow=workflow) == "42"
+
+
+ODD = (
+    None,
+    [],
+    [1],
+    "text",
+    5,
+    {"nodes": 5},
+    {"nodes": [None, [], {"id": [], "title": 7, "properties": [], "type": {}}]},
+)
+ODD_GRAPHS = (
+    *ODD,
+    {"definitions": 5},
+    {"definitions": {"subgraphs": {"a": 1}}},
+    {"definitions": {"subgraphs": [5, {}]}},
+)
+
+
+@pytest.mark.parametrize("workflow", ODD_GRAPHS)
+def test_a_canvas_of_another_form_knows_no_names(workflow):
+    prompt = {"1": {"class_type": "A", "inputs": {"w": 5}}}
+    assert fill("%A.w%", prompt, workflow) == "5"
+
+
+@pytest.mark.parametrize("prompt", [*ODD, {"1": None}, {"1": []}, {"1": {"class_type": 5, "inputs": [], "_meta": 3}}])
+def test_a_prompt_of_another_form_has_no_nodes(prompt):
+    for workflow in ODD_GRAPHS:
+        with pytest.raises(ValueError, match=r"^filename_prefix has %A\.w% and no node that runs is called 'A'"):
+            fill_tokens("%A.w%", NOW, prompt, workflow)
+
+
+def test_a_value_of_another_kind_is_no_part_of_a_name():
+    with pytest.raises(ValueError, match="neither text nor a number"):
+        fill("%A.w%", {"1": {"class_type": "A", "inputs": {"w": {1, 2}}}}, None)

@@ -141,3 +141,13 @@ def test_json_is_written_once_and_ascii():
     assert {key: json.loads(text) for key, text in pairs.items()} == {"prompt": prompt, **extra}
     assert all(text.isascii() for text in pairs.values())
     assert workflow_metadata(None, None) == {}
+
+
+def test_what_is_no_mapping_or_no_json_has_nothing_to_embed():
+    for extra in (None, [], ["workflow"], "workflow", 5):
+        assert workflow_metadata({"1": {}}, extra) == {"prompt": '{"1": {}}'}
+    around: list = []
+    around.append(around)
+    for value in ({1, 2}, around, {(1, 2): 3}):
+        with pytest.raises(ValueError, match=r"cannot be written as JSON \(.*\).*turn save_workflow off"):
+            workflow_metadata(None, {"workflow": value})
