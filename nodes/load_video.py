@@ -107,6 +107,15 @@ class LoadVideo(io.ComfyNode):
                 tooltip="Colour matrix of files that do not name theirs. auto: bt709 from 720 rows of height on, else "
                 "bt601. ComfyUI's own Save Video writes bt601 without saying so.",
             ),
+            number(
+                "audio_track",
+                0,
+                0,
+                99,
+                "Which sound of a file with several: 0 is the one that players take, 1 the first, and so on.",
+                optional=True,
+                advanced=True,
+            ),
         ]
 
     @staticmethod
@@ -150,6 +159,7 @@ class LoadVideo(io.ComfyNode):
         multiple_of: int = 8,
         vae: io.Vae.Type | None = None,
         untagged_colors: str = "auto",
+        audio_track: int = 0,
     ) -> io.NodeOutput:
         settings = LoadSettings(
             frame_rate=frame_rate,
@@ -162,6 +172,7 @@ class LoadVideo(io.ComfyNode):
             fit=fit,
             multiple_of=multiple_of,
             untagged_colors=untagged_colors,
+            audio_track=audio_track,
         )
         made = load_video(input_files.input_path(video), settings, vae)
         image = made.images

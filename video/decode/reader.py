@@ -3,6 +3,7 @@
 Shapes: H, W = size in pixels, C = channels (3 RGB, 4 RGB and alpha).
 """
 
+import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -18,15 +19,20 @@ from numpy.typing import NDArray
 
 from ..frame_size import PixelArray
 from .audio import audio_bytes, read_audio
-from .container import VideoFile, nothing, video_stream
+from .container import VideoFile, nothing
 from .frame_times import Timeline, ascending
+from .read_settings import ReadSettings
 from .reformat import Reformatter, frame_has_alpha, has_high_bit_depth, upright_size
+from .streams import choice_in_words
 from .webp import WebpReader, is_webp
+
+log = logging.getLogger("zoetrope")
 
 # Each of their packets is a frame with the time it is shown at; of others only decoding tells. GIF is not among them:
 # what follows its last frame, such as a comment that holds a workflow, comes as a packet too.
 PACKETS_ARE_FRAMES = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "apng", "flv")
 ODDEST_ASPECT = 16
+DEFAULT = ReadSettings()
 
 
 class VideoReader(Protocol):
@@ -130,7 +136,7 @@ class ContainerReader:
     def _from(self, time: int) -> Generator[tuple[int, av.VideoFrame], None, None]:
         """Frames with their times, from a key frame at or before a time on; from the first where that fails."""
         with self.file.open() as container:
-            stream = video_stream(container)
+            stream = self.file.picture(container)
             if not self.has_no_timestamps and time > self.timeline.times[0]:
                 with suppress(FFmpegError):
                     container.seek(time, stream=stream)
@@ -141,7 +147,7 @@ class ContainerReader:
                         yield from frames
                         return
         with self.file.open() as container:
-            yield from self._timed(self.file.decoded(container, video_stream(container)))
+            yield from self._timed(self.file.decoded(container, self.file.picture(container)))
 
     def _timed(self, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
         for number, frame in enumerate(frames):
@@ -157,8 +163,12 @@ def scan(file: VideoFile) -> ContainerReader:
     Raises:
         ValueError: it cannot be read, or no frame can be decoded.
     """
+    file.settings.check()
     with file.open() as container:
-        stream = video_stream(container)
+        file.sound(container)  # refuses a track that is not there
+        if words := choice_in_words(container, file.settings.audio_track):
+            log.info(words)
+        stream = file.picture(container)
         first = next(file.decoded(container, stream), None)
         if first is None:
             raise ValueError("The video has no frame that can be decoded; load another file.")
@@ -176,25 +186,28 @@ def scan(file: VideoFile) -> ContainerReader:
     )
 
 
-def open_video(file: str | BytesIO, check: Callable[[], object] = nothing) -> VideoReader:
+def open_video(
+    file: str | BytesIO, check: Callable[[], object] = nothing, settings: ReadSettings = DEFAULT
+) -> VideoReader:
     """The frames of a file, whatever its name says it is.
 
     Args:
         file: path, or a video in memory.
         check: see VideoFile.
+        settings: how it is read.
 
     Raises:
         ValueError: it cannot be read as a video.
     """
     if isinstance(file, str) and is_webp(file):
         return WebpReader(file)
-    return scan(VideoFile(file, check))
+    return scan(VideoFile(file, check, settings))
 
 
 def _listed(file: VideoFile) -> Timeline | None:
     """Times of the packets that become frames; None where one has no time."""
     with file.open() as container:
-        stream = video_stream(container)
+        stream = file.picture(container)
         hidden = _hidden_vp8 if stream.codec_context.name == "vp8" else None
         shown = [
             (packet.pts, packet.duration or 0)
@@ -215,13 +228,13 @@ def _hidden_vp8(packet: Any) -> bool:
 def _decoded(file: VideoFile) -> tuple[Timeline, bool]:
     """Times of all frames, and whether the file itself has none that can be used."""
     with file.open() as container:
-        stream = video_stream(container)
+        stream = file.picture(container)
         frames = [(frame.pts, frame.duration or 0) for frame in file.decoded(container, stream)]
         times = ascending(time for time, _ in frames)
         if times:
             return _timeline(stream, times, frames[-1][1]), False
     with file.open() as container:
-        stream = video_stream(container)
+        stream = file.picture(container)
         count = sum(1 for _ in file.decoded(container, stream))
         rate = Fraction(stream.guessed_rate or stream.average_rate or 1)
         return Timeline(range(count), count, 1 / rate, rate), True

@@ -4,6 +4,7 @@ Shapes: F = frames, H, W = size in pixels, h, w = latent size.
 """
 
 import os
+import subprocess
 
 import av
 import comfy.utils
@@ -24,6 +25,7 @@ from zoetrope.host.video import frame_stores as loaded
 from zoetrope.host.video import input_files as inputs
 from zoetrope.host.video import load_video as load_module
 from zoetrope.nodes.load_video import LoadVideo
+from zoetrope.video.ffmpeg import find_ffmpeg
 
 pytestmark = pytest.mark.usefixtures("folders")
 
@@ -81,6 +83,25 @@ def test_the_preview_shows_the_frames_that_are_used(source):
     shown = [int(frame.mean()) for frame in frames]
     expected = (image.mean(dim=(1, 2, 3)) * 255).tolist()
     assert np.abs(np.array(shown) - expected).max() <= 3
+
+
+@pytest.mark.parametrize("layout", ["7.1", "hexadecagonal"])
+def test_sound_of_many_channels_loads_and_is_previewed(source, layout, caplog):
+    """Eight and sixteen channels; the preview mixes what browsers do not play."""
+    values = "|".join("0.1*sin(2*PI*440*t)" for _ in range(8 if layout == "7.1" else 16))
+    inputs = ["-f", "lavfi", "-i", "testsrc=size=64x48:rate=24:duration=0.5", "-f", "lavfi", "-i"]
+    command = [find_ffmpeg(), "-loglevel", "error", *inputs, f"aevalsrc={values}:s=48000:d=0.5:c={layout}"]
+    subprocess.run([*command, "-c:a", "pcm_s16le", str(source / "clip.mkv")], check=True, timeout=100)
+    (*_, audio, _, _), ui = load("clip.mkv")
+    assert audio["waveform"].shape == (1, values.count("|") + 1, 24000)
+    assert preview_of(ui)[2] == 1 and "No preview" not in caplog.text
+
+
+def test_a_sound_track_can_be_chosen(source):
+    written(source / "clip.mkv", film(flat(12), 24, "matroska", sound=0.5))
+    assert load("clip.mkv", audio_track=1)[0][3] is not None
+    with pytest.raises(ValueError, match="audio_track is 2, and the file's sound tracks are 1 to 1"):
+        load("clip.mkv", audio_track=2)
 
 
 def test_a_large_video_has_a_small_preview(source):
