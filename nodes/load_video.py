@@ -227,12 +227,12 @@ class LoadFrames(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, folder: str, **others) -> str:
-        return input_files.fingerprint(folder_files(input_files.input_path(folder)))
+        return input_files.fingerprint(folder_files(input_files.input_path(folder, folder=True)))
 
     @classmethod
     def execute(
         cls, folder: str, start: int = 0, every_nth: int = 1, max_frames: int = 0, size_mismatch: str = "crop"
     ) -> io.NodeOutput:
         settings = FolderSettings(start=start, every_nth=every_nth, max_frames=max_frames, size_mismatch=size_mismatch)
-        image, mask, count, ui = load_frames(input_files.input_path(folder), settings)
+        image, mask, count, ui = load_frames(input_files.input_path(folder, folder=True), settings)
         return io.NodeOutput(image, mask, count, ui=ui)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ...inputs.quoting import quoted
 from ...video.encode.frame_arrays import frame_order
 from ...video.file_names import clean_prefix
 from ...video.formats.video_format import VideoFormat
@@ -109,6 +110,6 @@ def check_widgets(
     if filename_prefix is not None:
         clean_prefix(filename_prefix)
     if bit_depth not in (None, *BIT_DEPTHS):
-        raise ValueError(f"bit_depth {bit_depth!r} does not exist: give {' or '.join(BIT_DEPTHS)}.")
+        raise ValueError(f"bit_depth {quoted(bit_depth)} does not exist: give {' or '.join(BIT_DEPTHS)}.")
     if row is not None:
         check_format(row, rate, -1 if quality is None else quality, int(bit_depth or BIT_DEPTHS[0]))

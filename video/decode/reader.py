@@ -17,6 +17,7 @@ import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
+from ...inputs.quoting import reason_of
 from ..frame_size import PixelArray
 from .audio import audio_bytes, read_audio
 from .container import VideoFile, nothing
@@ -121,7 +122,9 @@ class ContainerReader:
                     picture, last = fitter(frame), frame
                 except FFmpegError as error:
                     if picture is None:
-                        raise ValueError(f"The video's frames cannot be converted to RGB ({error}).") from error
+                        raise ValueError(
+                            f"The video's frames cannot be converted to RGB ({reason_of(error)}); convert it to H.264 first."
+                        ) from error
             yield picture
 
     def audio_bytes(self, seconds: Fraction) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from ...inputs.quoting import reason_of
 from ..frame_size import PixelArray, check_source, fitted
 from .frame_times import Timeline
 
@@ -59,7 +60,7 @@ class WebpReader:
                     except (OSError, EOFError, ValueError, SyntaxError) as error:
                         if picture is None:
                             raise ValueError(
-                                f"No frame of the WebP can be decoded ({error}); load another file."
+                                f"No frame of the WebP can be decoded ({reason_of(error)}); load another file."
                             ) from error
                     at = number
                 assert picture is not None
@@ -78,7 +79,7 @@ class WebpReader:
         try:
             return Image.open(self.path, formats=["WEBP"])
         except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-            raise ValueError(f"The file cannot be read as WebP ({error}); load another file.") from error
+            raise ValueError(f"The file cannot be read as WebP ({reason_of(error)}); load another file.") from error
 
 
 def _times(path: str) -> tuple[list[int], int]:

@@ -3,6 +3,7 @@
 Shapes: F = frames, H, W = size in pixels, h, w = latent size.
 """
 
+import errno
 import os
 import subprocess
 
@@ -294,6 +295,44 @@ def test_links_that_lead_out_of_the_folder_are_refused(source):
     assert "is no name inside" in LoadVideo.validate_inputs(video="link.mp4")
     assert LoadVideo.validate_inputs(video="inner.mp4") is True
     assert inputs.video_names() == ["clip.mp4", "inner.mp4"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links and pipes of POSIX")
+def test_odd_things_in_the_folder_disturb_nobody(source):
+    """A link to itself, one into nothing, one in a circle of two, a pipe, a link to a pipe and a name that is no UTF-8."""
+    written(source / "clip.mp4", film(flat(2)))
+    (source / "loop.mp4").symlink_to(source / "loop.mp4")
+    (source / "gone.mp4").symlink_to(source / "nothing.mp4")
+    (source / "a.mp4").symlink_to(source / "b.mp4")
+    (source / "b.mp4").symlink_to(source / "a.mp4")
+    os.mkfifo(source / "pipe.mp4")
+    (source / "to_pipe.mp4").symlink_to(source / "pipe.mp4")
+    assert inputs.video_names() == ["clip.mp4"]
+    assert LoadVideo.INPUT_TYPES()["required"]["video"][1]["options"] == ["clip.mp4"]
+    assert "'pipe.mp4' is a pipe or a device, not a file" in LoadVideo.validate_inputs(video="pipe.mp4")
+    with pytest.raises(ValueError, match="'to_pipe.mp4' is a pipe"):
+        load("to_pipe.mp4")
+    assert LoadVideo.validate_inputs(video="loop.mp4").startswith("'loop.mp4' ")
+    assert "is not in ComfyUI's input folder" in LoadVideo.validate_inputs(video="gone.mp4")
+
+
+def test_files_that_the_system_cannot_look_at_are_not_offered(source, monkeypatch):
+    """As those of a mount that is gone."""
+    written(source / "clip.mp4", film(flat(2)))
+    written(source / "dead.mp4", film(flat(2)))
+    stat = os.stat
+
+    def dead(path, *args, **options):
+        if str(path).endswith("dead.mp4"):
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected", path)
+        return stat(path, *args, **options)
+
+    monkeypatch.setattr(os, "stat", dead)
+    assert inputs.video_names() == ["clip.mp4"]
+    sentence = LoadVideo.validate_inputs(video="dead.mp4")
+    assert sentence == "'dead.mp4' cannot be read (Transport endpoint is not connected): replace it, or choose another."
+    monkeypatch.setattr(folder_paths, "input_directory", str(source / "missing"))
+    assert inputs.video_names() == []
 
 
 def test_validation_and_fingerprint(source):
