@@ -5,7 +5,7 @@ the file: playlists and session descriptions name other files and hosts. Sizes a
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -25,6 +25,7 @@ READABLE_CONTAINERS = (
 # For the container only: with options for streams too, PyAV 16 and 17 crash on FLV, whose streams are found later.
 CONTAINER_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": READABLE_CONTAINERS}
 DECODER_OPTIONS = {"max_pixels": str(LARGEST_SOURCE)}
+STILLS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")  # PNG, JPEG, BMP, TIFF
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # ffmpeg's own decoders leave the alpha out
 
 
@@ -58,6 +59,10 @@ class VideoFile:
             container = av.open(self.file, container_options=dict(CONTAINER_OPTIONS))
         except (FFmpegError, OSError, ValueError) as error:
             name = file_name(self.file) if isinstance(self.file, str) else "The file"
+            if self._is_still():
+                raise ValueError(
+                    f"{name} is a still picture, not a video: use Load Image, or Load Frames for a folder of pictures."
+                ) from error
             raise ValueError(f"{name} cannot be read as a video ({reason_of(error)}); load another file.") from error
         try:
             stream = chosen_video(container)
@@ -66,6 +71,15 @@ class VideoFile:
             container.close()
             raise
         return container
+
+    def _is_still(self) -> bool:
+        """Whether the file begins as a still picture; of PNG those are stills that do not say that they move."""
+        with suppress(OSError):
+            with open(self.file, "rb") if isinstance(self.file, str) else nullcontext(self.file) as file:
+                file.seek(0)
+                start = file.read(4096)
+            return start.startswith(STILLS) and b"acTL" not in start
+        return False
 
     def picture(self, container: Any) -> Any:
         """The stream of moving pictures, ready to be decoded."""
