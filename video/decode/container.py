@@ -4,11 +4,11 @@ A file may be anything that somebody was sent. Only containers that hold their o
 the file: playlists and session descriptions name other files and hosts. Sizes are looked at before a frame is decoded.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 from av.error import FFmpegError
@@ -72,11 +72,17 @@ class VideoFile:
             raise
         return container
 
+    @contextmanager
+    def bytes(self) -> Generator[BinaryIO, None, None]:
+        """The file itself, at its start."""
+        with open(self.file, "rb") if isinstance(self.file, str) else nullcontext(self.file) as file:
+            file.seek(0)
+            yield file
+
     def _is_still(self) -> bool:
         """Whether the file begins as a still picture; of PNG those are stills that do not say that they move."""
         with suppress(OSError):
-            with open(self.file, "rb") if isinstance(self.file, str) else nullcontext(self.file) as file:
-                file.seek(0)
+            with self.bytes() as file:
                 start = file.read(4096)
             return start.startswith(STILLS) and b"acTL" not in start
         return False

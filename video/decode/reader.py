@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ...inputs.quoting import reason_of
 from ..frame_size import PixelArray
+from .animations import animation_times
 from .audio import audio_bytes, read_audio
 from .container import VideoFile, nothing
 from .frame_times import Timeline, ascending
@@ -75,7 +76,7 @@ class ContainerReader:
     """A video file that PyAV reads; see VideoReader.
 
     Attributes:
-        has_no_timestamps: frames are known by their place, because the file's times are missing or wrong.
+        has_no_timestamps: frames are known by their place, because the times that ffmpeg gives are missing or wrong.
         pixel_aspect: width of a pixel over its height.
     """
 
@@ -155,7 +156,8 @@ class ContainerReader:
     def _timed(self, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
         for number, frame in enumerate(frames):
             if self.has_no_timestamps:
-                yield number, frame
+                if number < len(self.timeline.times):
+                    yield self.timeline.times[number], frame
             elif frame.pts is not None:
                 yield frame.pts, frame
 
@@ -179,8 +181,11 @@ def scan(file: VideoFile) -> ContainerReader:
         if not Fraction(1, ODDEST_ASPECT) <= aspect <= ODDEST_ASPECT:
             aspect = Fraction(1)
         listed = container.format.name in PACKETS_ARE_FRAMES
-    timeline = _listed(file) if listed else None
-    has_no_timestamps = False
+    with file.bytes() as content:
+        timeline = animation_times(content)
+    has_no_timestamps = timeline is not None
+    if timeline is None and listed:
+        timeline = _listed(file)
     if timeline is None:
         timeline, has_no_timestamps = _decoded(file)
     size = upright_size(first, aspect)

@@ -17,9 +17,10 @@ from PIL import Image, UnidentifiedImageError
 
 from ...inputs.quoting import reason_of
 from ..frame_size import PixelArray, check_source, fitted
+from .animations import SLOW, unhurried
 from .frame_times import Timeline
 
-HASTY, SLOW = 10, 100  # milliseconds; browsers show frames of at most the first for as long as the second
+MILLISECONDS = 1000
 
 
 def is_webp(path: str) -> bool:
@@ -39,7 +40,7 @@ class WebpReader:
             ValueError: it is damaged, or too large.
         """
         self.path, self.high_bit_depth = path, False
-        self.timeline = Timeline(*_times(path), Fraction(1, 1000))
+        self.timeline = Timeline(*_times(path), Fraction(1, MILLISECONDS))
         with self._open() as image:
             check_source(*image.size)
             self.size = image.size
@@ -96,9 +97,8 @@ def _times(path: str) -> tuple[list[int], int]:
                 header = file.read(16)
                 if len(header) == 16:
                     times.append(now)
-                    duration = _three(header[12:15])
-                    now += duration if duration > HASTY else SLOW
-    return (times, now) if times else ([0], SLOW)
+                    now += int(unhurried(Fraction(_three(header[12:15]), MILLISECONDS)) * MILLISECONDS)
+    return (times, now) if times else ([0], int(SLOW * MILLISECONDS))
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
