@@ -4,6 +4,7 @@ Shapes: H, W = size in pixels, C = channels (3 RGB, 4 RGB and alpha).
 """
 
 import logging
+from bisect import bisect_left
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ from ..frame_size import PixelArray
 from .animations import animation_times
 from .audio import audio_bytes, read_audio
 from .container import VideoFile, nothing
+from .deinterlace import is_interlaced, whole_pictures
 from .frame_times import Timeline, ascending
+from .hdr import CURVES, HdrToSdr
 from .read_settings import ReadSettings
 from .reformat import Reformatter, frame_has_alpha, has_high_bit_depth, upright_size
 from .streams import choice_in_words
@@ -78,6 +81,8 @@ class ContainerReader:
     Attributes:
         has_no_timestamps: frames are known by their place, because the times that ffmpeg gives are missing or wrong.
         pixel_aspect: width of a pixel over its height.
+        hdr: maps pictures to SDR; None for SDR, and for what is left as it is stored.
+        deinterlaced: frames are stored as two fields and become whole pictures.
     """
 
     file: VideoFile
@@ -87,6 +92,8 @@ class ContainerReader:
     alpha: bool
     high_bit_depth: bool
     pixel_aspect: Fraction
+    hdr: HdrToSdr | None = None
+    deinterlaced: bool = False
 
     def decoded_frames(self, numbers: Iterable[int]) -> Iterator[av.VideoFrame]:
         """Decoded frames by ascending numbers.
@@ -121,6 +128,7 @@ class ContainerReader:
             if frame is not last:
                 try:
                     picture, last = fitter(frame), frame
+                    picture = self.hdr(picture) if self.hdr else picture
                 except FFmpegError as error:
                     if picture is None:
                         raise ValueError(
@@ -141,17 +149,24 @@ class ContainerReader:
         """Frames with their times, from a key frame at or before a time on; from the first where that fails."""
         with self.file.open() as container:
             stream = self.file.picture(container)
-            if not self.has_no_timestamps and time > self.timeline.times[0]:
+            times = self.timeline.times
+            if self.deinterlaced:  # a frame needs the one before
+                time = times[max(bisect_left(times, time) - 1, 0)]
+            if not self.has_no_timestamps and time > times[0]:
                 with suppress(FFmpegError):
                     container.seek(time, stream=stream)
-                    frames = self._timed(self.file.decoded(container, stream))
+                    frames = self._timed(self._whole(container, stream))
                     start = next(frames, None)
                     if start is not None and start[0] <= time:
                         yield start
                         yield from frames
                         return
         with self.file.open() as container:
-            yield from self._timed(self.file.decoded(container, self.file.picture(container)))
+            yield from self._timed(self._whole(container, self.file.picture(container)))
+
+    def _whole(self, container: Any, stream: Any) -> Iterator[av.VideoFrame]:
+        frames = self.file.decoded(container, stream)
+        return whole_pictures(frames) if self.deinterlaced else frames
 
     def _timed(self, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
         for number, frame in enumerate(frames):
@@ -180,6 +195,10 @@ def scan(file: VideoFile) -> ContainerReader:
         aspect = Fraction(stream.sample_aspect_ratio or 1)
         if not Fraction(1, ODDEST_ASPECT) <= aspect <= ODDEST_ASPECT:
             aspect = Fraction(1)
+        interlaced, deinterlaces = is_interlaced(first), file.settings.deinterlaces
+        if interlaced:
+            log.info("The video is interlaced: %s.", "it is deinterlaced" if deinterlaces else "it is left as stored")
+        hdr = _hdr(first, stream.codec_context, file.settings.maps_hdr)
         listed = container.format.name in PACKETS_ARE_FRAMES
     with file.bytes() as content:
         timeline = animation_times(content)
@@ -188,10 +207,29 @@ def scan(file: VideoFile) -> ContainerReader:
         timeline = _listed(file)
     if timeline is None:
         timeline, has_no_timestamps = _decoded(file)
-    size = upright_size(first, aspect)
     return ContainerReader(
-        file, timeline, has_no_timestamps, size, frame_has_alpha(first), has_high_bit_depth(first), aspect
+        file,
+        timeline,
+        has_no_timestamps,
+        upright_size(first, aspect),
+        frame_has_alpha(first),
+        has_high_bit_depth(first) or hdr is not None,
+        aspect,
+        hdr,
+        interlaced and deinterlaces,
     )
+
+
+def _hdr(frame: av.VideoFrame, context: Any, mapped: bool) -> HdrToSdr | None:
+    """The way to SDR, where the file says that it is HDR and the user wants it; PyAV's frames know it from version 15 on."""
+    transfer, primaries = (
+        int(getattr(frame, name, getattr(context, name))) for name in ("color_trc", "color_primaries")
+    )
+    if transfer not in CURVES:
+        return None
+    done = "it is mapped to SDR" if mapped else "it is left as stored, which looks pale on screens"
+    log.info("The video is HDR (%s): %s.", CURVES[transfer][0], done)
+    return HdrToSdr(transfer, primaries) if mapped else None
 
 
 def open_video(
