@@ -6,6 +6,7 @@ from ..host.video import input_files
 from ..host.video.load_folder import FolderSettings, folder_files, load_frames
 from ..host.video.load_video import LoadSettings, blocked, load_video
 from ..video.decode.image_files import MISMATCHES
+from ..video.decode.read_settings import HDR_CHOICES, INTERLACED_CHOICES
 from ..video.decode.reformat import COLORS
 from .categories import VIDEO_MENU
 from .video_widgets import fit_input
@@ -107,6 +108,33 @@ class LoadVideo(io.ComfyNode):
                 tooltip="Colour matrix of files that do not name theirs. auto: bt709 from 720 rows of height on, else "
                 "bt601. ComfyUI's own Save Video writes bt601 without saying so.",
             ),
+            # Editors before this input kept the upload button's "image" at its place; it reads as True.
+            io.Boolean.Input(
+                "by_time",
+                default=True,
+                optional=True,
+                advanced=True,
+                tooltip="Frames are chosen by when they are shown, so that a varying rate plays as it should. Off: each stored "
+                "frame comes once, whatever its time; frame_rate must be 0.",
+            ),
+            io.Combo.Input(
+                "hdr",
+                options=list(HDR_CHOICES),
+                default=HDR_CHOICES[0],
+                optional=True,
+                advanced=True,
+                tooltip="HDR videos (PQ and HLG) are mapped to the range and colours of usual screens; left as stored they "
+                "look pale. Other videos are not changed.",
+            ),
+            io.Combo.Input(
+                "interlaced",
+                options=list(INTERLACED_CHOICES),
+                default=INTERLACED_CHOICES[0],
+                optional=True,
+                advanced=True,
+                tooltip="Videos that say that they are interlaced (two moments woven into each frame) become whole pictures, as "
+                "many as there are frames. Other videos are not changed.",
+            ),
             number(
                 "audio_track",
                 0,
@@ -159,6 +187,9 @@ class LoadVideo(io.ComfyNode):
         multiple_of: int = 8,
         vae: io.Vae.Type | None = None,
         untagged_colors: str = "auto",
+        by_time: bool = True,
+        hdr: str = HDR_CHOICES[0],
+        interlaced: str = INTERLACED_CHOICES[0],
         audio_track: int = 0,
     ) -> io.NodeOutput:
         settings = LoadSettings(
@@ -172,6 +203,9 @@ class LoadVideo(io.ComfyNode):
             fit=fit,
             multiple_of=multiple_of,
             untagged_colors=untagged_colors,
+            by_time=by_time,
+            hdr=hdr,
+            interlaced=interlaced,
             audio_track=audio_track,
         )
         made = load_video(input_files.input_path(video), settings, vae)

@@ -33,6 +33,7 @@ class LoadSettings:
         fit: one of `FITS`.
         multiple_of: both sizes are rounded to multiples of this.
         untagged_colors: matrix of files that do not name theirs, one of `COLORS`.
+        by_time: frames are chosen by when they are shown; else each stored frame comes once.
         hdr: one of `HDR_CHOICES`.
         interlaced: one of `INTERLACED_CHOICES`.
         audio_track: 0 for the sound that players take, n for the n-th of the file.
@@ -48,6 +49,7 @@ class LoadSettings:
     fit: str = "crop"
     multiple_of: int = 8
     untagged_colors: str = "auto"
+    by_time: bool = True
     hdr: str = HDR_CHOICES[0]
     interlaced: str = INTERLACED_CHOICES[0]
     audio_track: int = 0
@@ -66,6 +68,7 @@ class LoadSettings:
             skip_frames=self.skip_frames,
             every_nth=self.every_nth,
             max_frames=self.max_frames,
+            by_time=self.by_time,
         )
 
 

@@ -36,8 +36,12 @@ def whole_pictures(frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         if graph is None:
             yield frame
             continue
+        try:
+            graph.push(frame)
+        except FFmpegError:
+            yield frame
+            continue
         waiting.append(frame)
-        graph.push(frame)
         yield from _pulled(graph, waiting)
     yield from _rest(graph, waiting)
 
@@ -60,14 +64,16 @@ def _graph(frame: av.VideoFrame) -> Any:
 def _rest(graph: Any, waiting: list[av.VideoFrame]) -> Iterator[av.VideoFrame]:
     """What the filter still holds."""
     if graph is not None:
-        graph.push(None)
+        with suppress(FFmpegError):
+            graph.push(None)
         yield from _pulled(graph, waiting)
+        waiting.clear()
 
 
 def _pulled(graph: Any, waiting: list[av.VideoFrame]) -> Iterator[av.VideoFrame]:
     """Frames that are ready, with the numbers of those that went in: the filter counts in halves of their unit."""
     with suppress(FFmpegError):  # more is wanted, or this was the end
-        while True:
+        while waiting:
             made = graph.pull()
             made.pts = waiting.pop(0).pts
             yield made

@@ -105,6 +105,40 @@ def test_a_sound_track_can_be_chosen(source):
         load("clip.mkv", audio_track=2)
 
 
+def test_each_stored_frame_once(source):
+    """Frames at 0, 8, 16 and 17 of 24ths."""
+    written(source / "clip.mp4", film(flat(4, 40), times=[0, 8, 16, 17], options={"bf": "0"}))
+    assert grays(load("clip.mp4", by_time=False)[0][0], 40) == [0, 1, 2, 3]
+    assert grays(load("clip.mp4")[0][0], 40) != [0, 1, 2, 3]
+    with pytest.raises(ValueError, match="frame_rate is 8 and by_time is off"):
+        load("clip.mp4", by_time=False, frame_rate=8.0)
+
+
+def test_by_time_stands_where_old_workflows_have_the_upload_button():
+    """The editor kept its "image" behind the last widget; as a BOOLEAN that is True, and nothing else may stand there."""
+    optional = list(LoadVideo.INPUT_TYPES()["optional"])
+    assert optional[optional.index("untagged_colors") :] == [
+        "untagged_colors",
+        "by_time",
+        "hdr",
+        "interlaced",
+        "audio_track",
+    ]
+    assert LoadVideo.INPUT_TYPES()["optional"]["by_time"][1]["default"] is bool("image")
+
+
+def test_hdr_and_interlaced_files_are_mapped_unless_they_are_to_be_left(source, caplog):
+    tags = {"color_trc": 18, "color_primaries": 9, "colorspace": 9, "color_range": 1}
+    written(source / "clip.mp4", film(flat(2, first=180), pixels="yuv420p10le", tags=tags))
+    with caplog.at_level("INFO", "zoetrope"):
+        mapped, left = load("clip.mp4")[0][0], load("clip.mp4", hdr="leave as stored")[0][0]
+    assert float((mapped - left).mean()) > 0.1  # 71 % of HLG, near paper white
+    assert caplog.text.count("HDR (HLG): it is mapped to SDR") == 1 and caplog.text.count("left as stored") == 1
+    written(source / "woven.mp4", film(chart(8), options={"flags": "+ilme+ildct"}))
+    whole, woven = load("woven.mp4")[0][0], load("woven.mp4", interlaced="leave")[0][0]
+    assert whole.shape == woven.shape and not torch.equal(whole, woven)
+
+
 def test_a_large_video_has_a_small_preview(source):
     written(source / "clip.mp4", film(flat(2, size=(1200, 62))))
     frames, _, _ = preview_of(load("clip.mp4")[1])
