@@ -49,6 +49,7 @@ class LoadVideo(io.ComfyNode):
                 *cls._which(),
                 *cls._size(),
                 *cls._how_to_read(),
+                *cls._what_the_file_is(),
             ],
             outputs=cls._outputs(),
         )
@@ -108,6 +109,11 @@ class LoadVideo(io.ComfyNode):
                 tooltip="Colour matrix of files that do not name theirs. auto: bt709 from 720 rows of height on, else "
                 "bt601. ComfyUI's own Save Video writes bt601 without saying so.",
             ),
+        ]
+
+    @staticmethod
+    def _what_the_file_is() -> list[io.Input]:
+        return [
             # Editors before this input kept the upload button's "image" at its place; it reads as True.
             io.Boolean.Input(
                 "by_time",

@@ -12,7 +12,7 @@ import av
 import av.filter
 from av.error import FFmpegError
 
-FILTER, OPTIONS = "bwdif", "mode=send_frame:parity=auto:deint=interlaced"  # frames that are whole stay as they are
+FIELDS_FILTER = "bwdif", "mode=send_frame:parity=auto:deint=interlaced"  # frames that are whole stay as they are
 
 
 def is_interlaced(frame: av.VideoFrame) -> bool:
@@ -56,7 +56,7 @@ def _graph(frame: av.VideoFrame) -> Any:
             format=frame.format.name,
             time_base=frame.time_base or Fraction(1, 1000),
         )
-        graph.link_nodes(source, graph.add(FILTER, OPTIONS), graph.add("buffersink")).configure()
+        graph.link_nodes(source, graph.add(*FIELDS_FILTER), graph.add("buffersink")).configure()
         return graph
     return None
 

@@ -195,18 +195,10 @@ def scan(file: VideoFile) -> ContainerReader:
         aspect = Fraction(stream.sample_aspect_ratio or 1)
         if not Fraction(1, ODDEST_ASPECT) <= aspect <= ODDEST_ASPECT:
             aspect = Fraction(1)
-        interlaced, deinterlaces = is_interlaced(first), file.settings.deinterlaces
-        if interlaced:
-            log.info("The video is interlaced: %s.", "it is deinterlaced" if deinterlaces else "it is left as stored")
+        deinterlaced = _deinterlaced(first, file.settings.deinterlaces)
         hdr = _hdr(first, stream.codec_context, file.settings.maps_hdr)
         listed = container.format.name in PACKETS_ARE_FRAMES
-    with file.bytes() as content:
-        timeline = animation_times(content)
-    has_no_timestamps = timeline is not None
-    if timeline is None and listed:
-        timeline = _listed(file)
-    if timeline is None:
-        timeline, has_no_timestamps = _decoded(file)
+    timeline, has_no_timestamps = _timed_frames(file, listed)
     return ContainerReader(
         file,
         timeline,
@@ -216,8 +208,16 @@ def scan(file: VideoFile) -> ContainerReader:
         has_high_bit_depth(first) or hdr is not None,
         aspect,
         hdr,
-        interlaced and deinterlaces,
+        deinterlaced,
     )
+
+
+def _deinterlaced(frame: av.VideoFrame, wanted: bool) -> bool:
+    """Whether frames are made whole: the file says that they are two fields, and the user wants it."""
+    if not is_interlaced(frame):
+        return False
+    log.info("The video is interlaced: %s.", "it is deinterlaced" if wanted else "it is left as stored")
+    return wanted
 
 
 def _hdr(frame: av.VideoFrame, context: Any, mapped: bool) -> HdrToSdr | None:
@@ -248,6 +248,16 @@ def open_video(
     if isinstance(file, str) and is_webp(file):
         return WebpReader(file)
     return scan(VideoFile(file, check, settings))
+
+
+def _timed_frames(file: VideoFile, listed: bool) -> tuple[Timeline, bool]:
+    """Times of all frames, and whether frames are known by their place only; ``listed`` where packets tell the times."""
+    with file.bytes() as content:
+        hasty = animation_times(content)
+    if hasty is not None:
+        return hasty, True
+    timeline = _listed(file) if listed else None
+    return (timeline, False) if timeline is not None else _decoded(file)
 
 
 def _listed(file: VideoFile) -> Timeline | None:
