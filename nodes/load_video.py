@@ -179,42 +179,8 @@ class LoadVideo(io.ComfyNode):
         return input_files.fingerprint([input_files.input_path(video)])
 
     @classmethod
-    def execute(
-        cls,
-        video: str,
-        frame_rate: float = 0.0,
-        start: float = 0.0,
-        skip_frames: int = 0,
-        every_nth: int = 1,
-        max_frames: int = 0,
-        width: int = 0,
-        height: int = 0,
-        fit: str = "crop",
-        multiple_of: int = 8,
-        vae: io.Vae.Type | None = None,
-        untagged_colors: str = "auto",
-        by_time: bool = True,
-        hdr: str = HDR_CHOICES[0],
-        interlaced: str = INTERLACED_CHOICES[0],
-        audio_track: int = 0,
-    ) -> io.NodeOutput:
-        settings = LoadSettings(
-            frame_rate=frame_rate,
-            start=start,
-            skip_frames=skip_frames,
-            every_nth=every_nth,
-            max_frames=max_frames,
-            width=width,
-            height=height,
-            fit=fit,
-            multiple_of=multiple_of,
-            untagged_colors=untagged_colors,
-            by_time=by_time,
-            hdr=hdr,
-            interlaced=interlaced,
-            audio_track=audio_track,
-        )
-        made = load_video(input_files.input_path(video), settings, vae)
+    def execute(cls, video: str, vae: io.Vae.Type | None = None, **settings) -> io.NodeOutput:
+        made = load_video(input_files.input_path(video), LoadSettings(**settings), vae)
         image = made.images
         if image is None:
             image = blocked("Load Video gives latents while vae is connected: disconnect vae to get images.")

@@ -24,17 +24,17 @@ TO_BT709 = np.array(((1.6605, -0.5876, -0.0728), (-0.1246, 1.1329, -0.0083), (-0
 BT2020 = 9  # AVColorPrimaries
 MOST = 65535
 
-Floats = NDArray[np.float32]
+LightArray = NDArray[np.float32]
 
 
-def pq_light(stored: Floats) -> Floats:
+def pq_light(stored: LightArray) -> LightArray:
     """Light on the screen, 1 being paper white, of numbers 0-1 of PQ."""
     root = stored.astype(np.float64) ** (4096 / (2523 * 128))
     ratio = np.maximum(root - 3424 / 4096, 0) / (2413 / 128 - 2392 / 128 * root)
     return (10_000 / PAPER_WHITE * ratio ** (16384 / 2610)).astype(np.float32)
 
 
-def hlg_scene(stored: Floats) -> Floats:
+def hlg_scene(stored: LightArray) -> LightArray:
     """Light of the scene, 0-1, of numbers 0-1 of HLG."""
     a = 0.17883277
     b, c = 1 - 4 * a, 0.5 - a * np.log(4 * a)
@@ -42,14 +42,14 @@ def hlg_scene(stored: Floats) -> Floats:
     return np.where(stored <= 0.5, stored.astype(np.float64) ** 2 / 3, bright).astype(np.float32)
 
 
-def bent(light: Floats) -> Floats:
+def bent(light: LightArray) -> LightArray:
     """Light of 0 to ``PEAK`` as light of 0-1; up to ``KNEE`` the same, then ever flatter. Brighter is 1."""
     over = np.maximum(light - KNEE, 0) / (1 - KNEE)
     top = (PEAK / PAPER_WHITE - KNEE) / (1 - KNEE)
     return np.minimum(np.where(light > KNEE, KNEE + (1 - KNEE) * over * (1 + over / top**2) / (1 + over), light), 1)
 
 
-CURVES: Mapping[int, tuple[str, Callable[[Floats], Floats]]] = {  # by AVColorTransferCharacteristic
+HDR_CURVES: Mapping[int, tuple[str, Callable[[LightArray], LightArray]]] = {  # by AVColorTransferCharacteristic
     16: ("PQ", pq_light),
     18: ("HLG", hlg_scene),
 }
@@ -62,10 +62,10 @@ class HdrToSdr:
         """Describe the file.
 
         Args:
-            transfer: a key of `CURVES`.
+            transfer: a key of `HDR_CURVES`.
             primaries: AVColorPrimaries; BT.2020, and where the file says none, become BT.709; others stay as they are.
         """
-        self.name, curve = CURVES[transfer]
+        self.name, curve = HDR_CURVES[transfer]
         steps = np.linspace(0, 1, MOST + 1, dtype=np.float32)
         self._light, self._scene = curve(steps), curve is hlg_scene
         self._matrix = TO_BT709 if primaries in (0, 2, BT2020) else None

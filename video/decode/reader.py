@@ -25,7 +25,7 @@ from .audio import audio_bytes, read_audio
 from .container import VideoFile, nothing
 from .deinterlace import is_interlaced, whole_pictures
 from .frame_times import Timeline, ascending
-from .hdr import CURVES, HdrToSdr
+from .hdr import HDR_CURVES, HdrToSdr
 from .read_settings import ReadSettings
 from .reformat import Reformatter, frame_has_alpha, has_high_bit_depth, upright_size
 from .streams import choice_in_words
@@ -225,10 +225,10 @@ def _hdr(frame: av.VideoFrame, context: Any, mapped: bool) -> HdrToSdr | None:
     transfer, primaries = (
         int(getattr(frame, name, getattr(context, name))) for name in ("color_trc", "color_primaries")
     )
-    if transfer not in CURVES:
+    if transfer not in HDR_CURVES:
         return None
     done = "it is mapped to SDR" if mapped else "it is left as stored, which looks pale on screens"
-    log.info("The video is HDR (%s): %s.", CURVES[transfer][0], done)
+    log.info("The video is HDR (%s): %s.", HDR_CURVES[transfer][0], done)
     return HdrToSdr(transfer, primaries) if mapped else None
 
 
