@@ -95,7 +95,7 @@ def save_video(
     Raises:
         ValueError: a setting is impossible, or ffmpeg failed; nothing is left on disk.
     """
-    order = plan.order(source.frames)
+    order = plan.order(source.frames, _seconds(audio))
     model_management.throw_exception_if_processing_interrupted()
     first = source.at(order[: min(WRITTEN_AT_ONCE, source.frames)])
     track = _track(audio, plan.format, len(order) / plan.frame_rate)
@@ -192,9 +192,16 @@ def _pieces(
 
 def _groups(order: list[int], frames: int) -> Iterator[range]:
     """Places in the order, a few at a time; the first showing and what comes after it do not mix."""
-    for start, stop in ((0, frames), (frames, len(order))):
+    for start, stop in ((0, min(frames, len(order))), (frames, len(order))):
         for place in range(start, stop, WRITTEN_AT_ONCE):
             yield range(place, min(place + WRITTEN_AT_ONCE, stop))
+
+
+def _seconds(audio: Mapping[str, Any] | None) -> Fraction:
+    """Length of the sound, 0 without any."""
+    if audio is None or audio["waveform"].numel() == 0:
+        return Fraction(0)
+    return Fraction(audio["waveform"].shape[-1], max(int(audio["sample_rate"]), 1))
 
 
 def _track(audio: Mapping[str, Any] | None, row: VideoFormat, seconds: Fraction) -> AudioTrack | None:
