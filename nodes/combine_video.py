@@ -4,7 +4,7 @@ from comfy_api.latest import Input, io
 
 from ..host.video.frame_source import frame_source
 from ..host.video.output_files import filled_prefix
-from ..host.video.save_settings import BIT_DEPTHS, VideoSettings, check_widgets
+from ..host.video.save_settings import BIT_DEPTHS, LENGTHS, VideoSettings, check_widgets
 from ..host.video.save_video import embedded_workflow, save_video
 from ..video.formats.table import FORMATS
 from .categories import VIDEO_MENU
@@ -75,6 +75,14 @@ class CombineVideo(io.ComfyNode):
                 "10; png files store 16 instead of 10.",
             ),
             *saving_inputs(),
+            io.Combo.Input(
+                "length",
+                options=list(LENGTHS),
+                default=LENGTHS[0],
+                optional=True,
+                tooltip="How long the film is. frames: all frames; the sound is cut or padded. cut to sound: it ends with the "
+                "sound. loop to sound: the frames come again until the sound ends.",
+            ),
         ]
 
     @classmethod
@@ -93,6 +101,7 @@ class CombineVideo(io.ComfyNode):
         bit_depth: str = "8",
         save_output: bool = True,
         save_workflow: bool = True,
+        length: str = LENGTHS[0],
     ) -> io.NodeOutput:
         plan = VideoSettings(
             frame_rate=frame_rate,
@@ -103,6 +112,7 @@ class CombineVideo(io.ComfyNode):
             quality=quality,
             bit_depth=int(bit_depth),
             save_output=save_output,
+            length=length,
         ).resolved()
         source = frame_source(images, samples, vae)
         metadata = embedded_workflow(save_workflow, cls.hidden.prompt, cls.hidden.extra_pnginfo)

@@ -6,6 +6,7 @@ from ..host.video import input_files
 from ..host.video.load_folder import FolderSettings, folder_files, load_frames
 from ..host.video.load_video import LoadSettings, blocked, load_video
 from ..video.decode.image_files import MISMATCHES
+from ..video.decode.read_settings import HDR_CHOICES, INTERLACED_CHOICES
 from ..video.decode.reformat import COLORS
 from .categories import VIDEO_MENU
 from .video_widgets import fit_input
@@ -48,6 +49,7 @@ class LoadVideo(io.ComfyNode):
                 *cls._which(),
                 *cls._size(),
                 *cls._how_to_read(),
+                *cls._what_the_file_is(),
             ],
             outputs=cls._outputs(),
         )
@@ -110,6 +112,47 @@ class LoadVideo(io.ComfyNode):
         ]
 
     @staticmethod
+    def _what_the_file_is() -> list[io.Input]:
+        return [
+            # Editors before this input kept the upload button's "image" at its place; it reads as True.
+            io.Boolean.Input(
+                "by_time",
+                default=True,
+                optional=True,
+                advanced=True,
+                tooltip="Frames are chosen by when they are shown, so that a varying rate plays as it should. Off: each stored "
+                "frame comes once, whatever its time; frame_rate must be 0.",
+            ),
+            io.Combo.Input(
+                "hdr",
+                options=list(HDR_CHOICES),
+                default=HDR_CHOICES[0],
+                optional=True,
+                advanced=True,
+                tooltip="HDR videos (PQ and HLG) are mapped to the range and colours of usual screens; left as stored they "
+                "look pale. Other videos are not changed.",
+            ),
+            io.Combo.Input(
+                "interlaced",
+                options=list(INTERLACED_CHOICES),
+                default=INTERLACED_CHOICES[0],
+                optional=True,
+                advanced=True,
+                tooltip="Videos that say that they are interlaced (two moments woven into each frame) become whole pictures, as "
+                "many as there are frames. Other videos are not changed.",
+            ),
+            number(
+                "audio_track",
+                0,
+                0,
+                99,
+                "Which sound of a file with several: 0 is the one that players take, 1 the first, and so on.",
+                optional=True,
+                advanced=True,
+            ),
+        ]
+
+    @staticmethod
     def _outputs() -> list[io.Output]:
         return [
             io.Image.Output(display_name="image", tooltip="The frames; nothing with a vae."),
@@ -136,34 +179,8 @@ class LoadVideo(io.ComfyNode):
         return input_files.fingerprint([input_files.input_path(video)])
 
     @classmethod
-    def execute(
-        cls,
-        video: str,
-        frame_rate: float = 0.0,
-        start: float = 0.0,
-        skip_frames: int = 0,
-        every_nth: int = 1,
-        max_frames: int = 0,
-        width: int = 0,
-        height: int = 0,
-        fit: str = "crop",
-        multiple_of: int = 8,
-        vae: io.Vae.Type | None = None,
-        untagged_colors: str = "auto",
-    ) -> io.NodeOutput:
-        settings = LoadSettings(
-            frame_rate=frame_rate,
-            start=start,
-            skip_frames=skip_frames,
-            every_nth=every_nth,
-            max_frames=max_frames,
-            width=width,
-            height=height,
-            fit=fit,
-            multiple_of=multiple_of,
-            untagged_colors=untagged_colors,
-        )
-        made = load_video(input_files.input_path(video), settings, vae)
+    def execute(cls, video: str, vae: io.Vae.Type | None = None, **settings) -> io.NodeOutput:
+        made = load_video(input_files.input_path(video), LoadSettings(**settings), vae)
         image = made.images
         if image is None:
             image = blocked("Load Video gives latents while vae is connected: disconnect vae to get images.")
@@ -216,12 +233,12 @@ class LoadFrames(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, folder: str, **others) -> str:
-        return input_files.fingerprint(folder_files(input_files.input_path(folder)))
+        return input_files.fingerprint(folder_files(input_files.input_path(folder, folder=True)))
 
     @classmethod
     def execute(
         cls, folder: str, start: int = 0, every_nth: int = 1, max_frames: int = 0, size_mismatch: str = "crop"
     ) -> io.NodeOutput:
         settings = FolderSettings(start=start, every_nth=every_nth, max_frames=max_frames, size_mismatch=size_mismatch)
-        image, mask, count, ui = load_frames(input_files.input_path(folder), settings)
+        image, mask, count, ui = load_frames(input_files.input_path(folder, folder=True), settings)
         return io.NodeOutput(image, mask, count, ui=ui)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import Thread
 
+from ..inputs.quoting import plain, quoted, reason_of
+
 try:
     import imageio_ffmpeg  # pyright: ignore[reportMissingTypeStubs]  # it has none
 except ImportError:
@@ -19,7 +21,8 @@ LAST_WORDS_SECONDS = 1.0
 FIRST_LINES = 2
 ORIGIN = re.compile(r"^(?:\[[^\]]*\] *)+")  # "[libx264 @ 0x55d0] ", an address that helps nobody
 CHATTER = "Svt["  # SVT-AV1 introduces itself on stderr whatever the log level
-LONGEST_LINE = 300
+DISK_FULL = "No space left on device"
+KILLED = -9
 CURE = "run 'pip install imageio-ffmpeg' with ComfyUI's Python, or set IMAGEIO_FFMPEG_EXE to an ffmpeg program"
 
 
@@ -37,7 +40,7 @@ def find_ffmpeg() -> str:
     if named:
         found = shutil.which(named)
         if found is None:
-            raise VideoError(f"IMAGEIO_FFMPEG_EXE names {named!r}, which is not a program: correct or unset it.")
+            raise VideoError(f"IMAGEIO_FFMPEG_EXE names {quoted(named)}, which is not a program: correct or unset it.")
         return found
     if imageio_ffmpeg is None:
         raise VideoError(f"ffmpeg is needed to write videos and imageio-ffmpeg is not installed: {CURE}.")
@@ -53,7 +56,7 @@ def find_ffmpeg() -> str:
 def said(line: bytes) -> str:
     """What a line of ffmpeg's stderr says, "" for nothing."""
     text = ORIGIN.sub("", line.decode("utf-8", "replace").strip()).strip(" .")
-    return "" if text.startswith(CHATTER) else text[:LONGEST_LINE]
+    return "" if not text or text.startswith(CHATTER) else reason_of(VideoError(text))
 
 
 class FfmpegProcess:
@@ -77,7 +80,7 @@ class FfmpegProcess:
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except OSError as error:
-            raise VideoError(f"ffmpeg could not be started ({error}): {CURE}.") from error
+            raise VideoError(f"ffmpeg could not be started ({reason_of(error)}): {CURE}.") from error
         self._first_lines: list[str] = []  # the first lines have the cause, the last what came of it
         self._last_line = ""
         self._drain = Thread(target=self._read_stderr, name="zoetrope-ffmpeg-stderr", daemon=True)
@@ -150,4 +153,18 @@ class FfmpegProcess:
         self.kill()
         lines = [*self._first_lines, self._last_line]
         reason = "; ".join(line for line in lines if line) or "it gave no reason"
-        return VideoError(f"ffmpeg stopped with code {self._process.returncode} while writing {self._name}: {reason}.")
+        code = self._process.returncode
+        cure = _cure(code, reason)
+        return VideoError(f"ffmpeg stopped with code {code} while writing {plain(self._name)}: {reason}{cure}.")
+
+
+def _cure(code: int, reason: str) -> str:
+    """What helps, "" where ffmpeg's own words must do. A code below 0 is the signal that ended a process (POSIX)."""
+    if DISK_FULL in reason:
+        return "; free some space on the disks of the output and the temporary folder"
+    if code == KILLED:
+        return (
+            "; the system ended it, as it does when memory runs out: close other programs, or write smaller frames or "
+            "another format"
+        )
+    return "; something ended it: run the clip again, or choose another format" if code < 0 else ""

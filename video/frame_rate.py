@@ -3,6 +3,8 @@
 import math
 from fractions import Fraction
 
+from ..inputs.quoting import plain
+
 NTSC_BASES = (24, 30, 48, 60, 120)
 NTSC_TOLERANCE = 0.005  # "23.98" and "23.976" both mean 24000/1001
 LARGEST_DENOMINATOR = 1001
@@ -18,7 +20,9 @@ def exact_rate(frame_rate: float | Fraction) -> Fraction:
         ValueError: not a number above 0 and at most 1000.
     """
     if not math.isfinite(frame_rate) or not 0 < frame_rate <= 1000:
-        raise ValueError(f"A frame rate of {frame_rate} cannot be written: give a number above 0 and at most 1000.")
+        raise ValueError(
+            f"A frame rate of {plain(frame_rate)} cannot be written: give a number above 0 and at most 1000."
+        )
     if isinstance(frame_rate, Fraction):
         return frame_rate
     for base in NTSC_BASES:

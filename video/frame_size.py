@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..inputs.quoting import quoted
+
 FITS = ("crop", "pad", "stretch")
 
 LARGEST_SOURCE = 2**26  # pixels of a frame in a file; 8K video has half as many
@@ -24,7 +26,7 @@ PixelArray = NDArray[Any]  # uint8 or uint16
 def check_fit(fit: str) -> None:
     """Raise a ValueError for an unknown fit."""
     if fit not in FITS:
-        raise ValueError(f"Unknown fit '{fit}'; choose one of {', '.join(FITS)}.")
+        raise ValueError(f"Unknown fit {quoted(fit)}; choose one of {', '.join(FITS)}.")
 
 
 def check_source(width: int, height: int) -> None:

@@ -1,11 +1,13 @@
 """Files and folders that users put into ComfyUI's input folder, by the names that nodes show."""
 
 import os
+import stat
 import struct
 from contextlib import suppress
 
 import folder_paths
 
+from ...inputs.quoting import quoted, reason_of
 from ...video.decode.image_files import is_image
 
 ANIMATIONS = (".gif", ".webp", ".apng", ".mkv")  # beside what the host takes for video; not every system knows .mkv
@@ -16,8 +18,7 @@ CHUNKS = 16  # of a PNG, looked at for the one that says it moves
 def video_names() -> list[str]:
     """Video files and animations at the top of the input folder."""
     root = folder_paths.get_input_directory()
-    with os.scandir(root) as entries:
-        files = sorted(e.name for e in entries if e.is_file() and not (e.is_symlink() and not is_inside(e.path, root)))
+    files = regular_names(root)
     videos = set(folder_paths.filter_files_content_types(files, ["video"]))
     return [
         name
@@ -26,6 +27,27 @@ def video_names() -> list[str]:
         or name.lower().endswith(ANIMATIONS)
         or (name.lower().endswith(".png") and _moves(os.path.join(root, name)))
     ]
+
+
+def regular_names(folder: str) -> list[str]:
+    """Names of the regular files in a folder, sorted; this never raises.
+
+    Left out are links that lead out of the folder or in circles, pipes and devices, on which a reader would wait for ever,
+    and what the system cannot look at, such as a mount that is gone. Where that is the folder itself there are none.
+    """
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return []
+    paths = {name: os.path.join(folder, name) for name in names}
+    return [name for name, path in paths.items() if _is_regular(path) and is_inside(path, folder)]
+
+
+def _is_regular(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def folder_names() -> list[str]:
@@ -41,11 +63,16 @@ def folder_names() -> list[str]:
     return sorted(found)
 
 
-def input_path(name: str) -> str:
+def input_path(name: str, folder: bool = False) -> str:
     """Where a name leads.
 
+    Args:
+        name: from the list, or of a prompt.
+        folder: it is one of a folder.
+
     Raises:
-        ValueError: out of the input (or, with ComfyUI's annotation, the output or temporary) folder, or to nothing.
+        ValueError: out of the input (or, with ComfyUI's annotation, the output or temporary) folder, to nothing, or to
+            something else than a regular file or a folder.
     """
     plain, root = folder_paths.annotated_filepath(name)
     root = os.path.realpath(root or folder_paths.get_input_directory())
@@ -54,11 +81,21 @@ def input_path(name: str) -> str:
     except ValueError:  # characters that no file system takes
         path = root
     if not is_inside(path, root) or path == root:
-        raise ValueError(f"{name!r} is no name inside the input folder: choose one from the list.")
-    if not os.path.exists(path):
+        raise ValueError(f"{quoted(name)} is no name inside the input folder: choose one from the list.")
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ValueError(
-            f"{name!r} is not in ComfyUI's input folder: put it there (a file can be uploaded) and press R to see it."
-        )
+            f"{quoted(name)} is not in ComfyUI's input folder: put it there (a file can be uploaded) and press R to see it."
+        ) from error
+    except OSError as error:
+        raise ValueError(
+            f"{quoted(name)} cannot be read ({reason_of(error)}): replace it, or choose another."
+        ) from error
+    if stat.S_ISDIR(mode) != folder:
+        raise ValueError(f"{quoted(name)} is {'no folder' if folder else 'a folder'}: choose one from the list.")
+    if not folder and not stat.S_ISREG(mode):
+        raise ValueError(f"{quoted(name)} is a pipe or a device, not a file: choose one from the list.")
     return path
 
 
@@ -76,11 +113,9 @@ def input_problem(name: str | None, folder: bool = False) -> str | bool:
     if name is None:  # linked, and not known yet
         return True
     try:
-        path = input_path(name)
+        input_path(name, folder)
     except ValueError as error:
         return str(error)
-    if os.path.isdir(path) != folder:
-        return f"{name!r} is {'no folder' if folder else 'a folder'}: choose one from the list."
     return True
 
 

@@ -11,10 +11,11 @@ from typing import Any
 
 from torch import Tensor
 
+from ...inputs.quoting import file_name
 from ...video.decode.image_files import fitted_image, image_names, read_header, read_image
 from ...video.frame_size import PixelArray
 from .frame_stores import Images, fill, require_memory
-from .input_files import is_inside
+from .input_files import regular_names
 from .load_preview import LoadPreview
 
 FOLDER_RATE = Fraction(8)  # of the preview of images, which have no rate; AnimateDiff's
@@ -22,8 +23,7 @@ FOLDER_RATE = Fraction(8)  # of the preview of images, which have no rate; Anima
 
 def folder_files(folder: str) -> list[str]:
     """Paths of the images in a folder, in natural order; links that lead out of it are left out."""
-    paths = (os.path.join(folder, name) for name in image_names(os.listdir(folder)))
-    return [path for path in paths if os.path.isfile(path) and is_inside(path, folder)]
+    return [os.path.join(folder, name) for name in image_names(regular_names(folder))]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def load_frames(folder: str, settings: FolderSettings) -> tuple[Tensor, Tensor, 
     """
     files = folder_files(folder)
     if not files:
-        raise ValueError(f"The folder '{os.path.basename(folder)}' has no images; choose one that has.")
+        raise ValueError(f"The folder {file_name(folder)} has no images; choose one that has.")
     files = settings.chosen(files)
     first = read_header(files[0])
     each = Images.frame_bytes(first.size, first.alpha)

@@ -15,6 +15,7 @@ from comfy import model_management
 from numpy.typing import NDArray
 from typing_extensions import Self
 
+from ...inputs.quoting import reason_of
 from ...video.audio_track import AudioTrack
 from ...video.encode.encoder import VideoEncoder
 from ...video.encode.job import encode_job
@@ -55,7 +56,7 @@ class LoadPreview:
             try:
                 self._start(undo)
             except (VideoError, ValueError, OSError) as error:
-                log.warning("No preview of the loaded frames: %s", error)
+                log.warning("No preview of the loaded frames: %s", reason_of(error))
             self._undo = undo.pop_all()
         return self
 
@@ -100,7 +101,7 @@ class LoadPreview:
         self._encoder, self._file = undo.enter_context(encoder), file
 
     def _give_up(self, error: Exception) -> None:
-        log.warning("No preview of the loaded frames: %s", error)
+        log.warning("No preview of the loaded frames: %s", reason_of(error))
         encoder, self._encoder = self._encoder, None
         if encoder is not None:
             self._undo.__exit__(VideoError, VideoError(str(error)), None)

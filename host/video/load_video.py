@@ -10,6 +10,7 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
 from ...video.decode.frame_times import TimeMap, TimeSelection
+from ...video.decode.read_settings import HDR_CHOICES, INTERLACED_CHOICES, ReadSettings
 from ...video.decode.reader import VideoReader, open_video
 from ...video.frame_size import check_fit, wanted_size
 from .frame_stores import Images, Latents, fill, require_memory
@@ -32,6 +33,10 @@ class LoadSettings:
         fit: one of `FITS`.
         multiple_of: both sizes are rounded to multiples of this.
         untagged_colors: matrix of files that do not name theirs, one of `COLORS`.
+        by_time: frames are chosen by when they are shown; else each stored frame comes once.
+        hdr: one of `HDR_CHOICES`.
+        interlaced: one of `INTERLACED_CHOICES`.
+        audio_track: 0 for the sound that players take, n for the n-th of the file.
     """
 
     frame_rate: float = 0.0
@@ -44,6 +49,15 @@ class LoadSettings:
     fit: str = "crop"
     multiple_of: int = 8
     untagged_colors: str = "auto"
+    by_time: bool = True
+    hdr: str = HDR_CHOICES[0]
+    interlaced: str = INTERLACED_CHOICES[0]
+    audio_track: int = 0
+
+    @property
+    def reading(self) -> ReadSettings:
+        """How the file is read."""
+        return ReadSettings(hdr=self.hdr, interlaced=self.interlaced, audio_track=self.audio_track)
 
     @property
     def selection(self) -> TimeSelection:
@@ -54,6 +68,7 @@ class LoadSettings:
             skip_frames=self.skip_frames,
             every_nth=self.every_nth,
             max_frames=self.max_frames,
+            by_time=self.by_time,
         )
 
 
@@ -88,7 +103,8 @@ def load_video(path: str, settings: LoadSettings, vae: Any = None) -> LoadedVide
     """
     settings.selection.check()
     check_fit(settings.fit)
-    reader = open_video(path, model_management.throw_exception_if_processing_interrupted)
+    settings.reading.check()
+    reader = open_video(path, model_management.throw_exception_if_processing_interrupted, settings.reading)
     plan = TimeMap(reader.timeline, settings.selection)
     size = wanted_size(reader.size, settings.width, settings.height, settings.multiple_of)
     store = _store(reader, plan, size, vae)

@@ -11,6 +11,7 @@ from typing import Any
 
 import folder_paths
 
+from ...inputs.quoting import quoted, reason_of
 from ...video.encode.job import FRAME_NAME
 from ...video.file_names import clean_prefix, part_path, remove, reserve
 from ...video.metadata.filename_tokens import fill_tokens
@@ -75,7 +76,7 @@ def claimed_output(
         path = reserve(Path(folder), stem, counter, "" if is_folder else extension)
     except OSError as error:
         raise ValueError(
-            f"No file can be made at filename_prefix {prefix!r} ({error.strerror}): choose another name, or a folder that "
+            f"No file can be made at filename_prefix {quoted(prefix)} ({reason_of(error)}): choose another name, or a folder that "
             "lets ComfyUI write."
         ) from error
     try:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ...inputs.quoting import quoted
 from ...video.encode.frame_arrays import frame_order
 from ...video.file_names import clean_prefix
 from ...video.formats.video_format import VideoFormat
@@ -10,6 +11,7 @@ from ...video.frame_rate import exact_rate
 from .formats import available_formats
 
 BIT_DEPTHS = ("8", "10")
+LENGTHS = ("frames", "cut to sound", "loop to sound")
 PROXY_FORMAT = "h264-mp4"
 
 
@@ -26,6 +28,7 @@ class VideoSettings:
         quality: the format's number, -1 for its default.
         bit_depth: bits of each colour, wanted.
         save_output: in the output folder; else in the temporary one.
+        length: of the clip, one of `LENGTHS`; the second never makes it longer than the frames.
     """
 
     frame_rate: float | Fraction
@@ -36,6 +39,7 @@ class VideoSettings:
     quality: int = -1
     bit_depth: int = 8
     save_output: bool = True
+    length: str = LENGTHS[0]
 
     def resolved(self) -> "SavePlan":
         """Check everything that can be known before a frame is made, and find the format; once a run.
@@ -43,6 +47,8 @@ class VideoSettings:
         Raises:
             ValueError: something is wrong; one sentence.
         """
+        if self.length not in LENGTHS:
+            raise ValueError(f"length is {quoted(self.length)}: give {', '.join(map(quoted, LENGTHS))}.")
         available = available_formats()
         row, rate = available.find(self.format), exact_rate(self.frame_rate)
         clean_prefix(self.filename_prefix)
@@ -69,10 +75,27 @@ class SavePlan:
     quality: int
     writes_proxies: bool
 
-    def order(self, frames: int) -> list[int]:
-        """The frame numbers as they are shown: back and forth, and again where the file cannot say so itself."""
-        order = frame_order(frames, self.settings.pingpong)
-        return order if self.format.loops_in_file else order * (1 + self.settings.loop_count)
+    def order(self, frames: int, sound: Fraction = Fraction(0)) -> list[int]:
+        """The frame numbers as they are shown: back and forth, and again where the file cannot say so itself.
+
+        Args:
+            frames: how many there are.
+            sound: its seconds, 0 without any; the clip is brought to them, to the nearest frame, where the user wants it.
+
+        Raises:
+            ValueError: the length is that of the sound, and there is none.
+        """
+        order, length = frame_order(frames, self.settings.pingpong), self.settings.length
+        order = order if self.format.loops_in_file else order * (1 + self.settings.loop_count)
+        if length == LENGTHS[0]:
+            return order
+        if not sound:
+            raise ValueError(
+                f"length is '{length}' and there is no sound: connect audio, or set length to {LENGTHS[0]}."
+            )
+        wanted = max(round(sound * self.frame_rate), 1)
+        times = -(-wanted // len(order)) if length == LENGTHS[2] else 1
+        return (order * times)[:wanted]
 
 
 def check_format(row: VideoFormat, rate: Fraction | None, quality: int, bits: int) -> int:
@@ -109,6 +132,6 @@ def check_widgets(
     if filename_prefix is not None:
         clean_prefix(filename_prefix)
     if bit_depth not in (None, *BIT_DEPTHS):
-        raise ValueError(f"bit_depth {bit_depth!r} does not exist: give {' or '.join(BIT_DEPTHS)}.")
+        raise ValueError(f"bit_depth {quoted(bit_depth)} does not exist: give {' or '.join(BIT_DEPTHS)}.")
     if row is not None:
         check_format(row, rate, -1 if quality is None else quality, int(bit_depth or BIT_DEPTHS[0]))

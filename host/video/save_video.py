@@ -16,6 +16,7 @@ from comfy.cli_args import args
 from comfy_api.latest import Input
 from numpy.typing import NDArray
 
+from ...inputs.quoting import plain
 from ...video.audio_track import AudioTrack, fit_audio
 from ...video.encode.encoder import VideoEncoder
 from ...video.encode.frame_arrays import has_alpha, to_pixels
@@ -94,7 +95,7 @@ def save_video(
     Raises:
         ValueError: a setting is impossible, or ffmpeg failed; nothing is left on disk.
     """
-    order = plan.order(source.frames)
+    order = plan.order(source.frames, _seconds(audio))
     model_management.throw_exception_if_processing_interrupted()
     first = source.at(order[: min(WRITTEN_AT_ONCE, source.frames)])
     track = _track(audio, plan.format, len(order) / plan.frame_rate)
@@ -105,7 +106,7 @@ def save_video(
         held = [first]  # handed over, so that it is not kept while the rest is written
         del first
         _write(source, order, held, stack.enter_context(encoder))
-    log.info("Wrote %s (%d frames)", file.path.name, encoder.frames)
+    log.info("Wrote %s (%d frames)", plain(file.path.name), encoder.frames)
     return SavedVideo(file, proxy, job, encoder.frames)
 
 
@@ -149,9 +150,11 @@ def _plays(row: VideoFormat, pixels: PixelFormat) -> bool:
 
 def _warn_of_losses(settings: VideoSettings, first: torch.Tensor, pixels: PixelFormat) -> None:
     if has_alpha(first) and not pixels.alpha:
-        log.warning("%s has no transparency, so it was left out; vp9-webm and prores-mov keep it.", settings.format)
+        log.warning(
+            "%s has no transparency, so it was left out; vp9-webm and prores-mov keep it.", plain(settings.format)
+        )
     if settings.bit_depth > pixels.bits:
-        log.warning("%s keeps transparency in %d bits only.", settings.format, pixels.bits)
+        log.warning("%s keeps transparency in %d bits only.", plain(settings.format), pixels.bits)
 
 
 def _write(source: FrameSource, order: list[int], first: list[torch.Tensor], encoder: VideoEncoder) -> None:
@@ -189,9 +192,16 @@ def _pieces(
 
 def _groups(order: list[int], frames: int) -> Iterator[range]:
     """Places in the order, a few at a time; the first showing and what comes after it do not mix."""
-    for start, stop in ((0, frames), (frames, len(order))):
+    for start, stop in ((0, min(frames, len(order))), (frames, len(order))):
         for place in range(start, stop, WRITTEN_AT_ONCE):
             yield range(place, min(place + WRITTEN_AT_ONCE, stop))
+
+
+def _seconds(audio: Mapping[str, Any] | None) -> Fraction:
+    """Length of the sound, 0 without any."""
+    if audio is None or audio["waveform"].numel() == 0:
+        return Fraction(0)
+    return Fraction(audio["waveform"].shape[-1], max(int(audio["sample_rate"]), 1))
 
 
 def _track(audio: Mapping[str, Any] | None, row: VideoFormat, seconds: Fraction) -> AudioTrack | None:
@@ -199,7 +209,7 @@ def _track(audio: Mapping[str, Any] | None, row: VideoFormat, seconds: Fraction)
     if audio is None:
         return None
     if row.audio is None:
-        log.warning("%s files have no sound: the audio was left out, choose h264-mp4 to keep it", row.name)
+        log.warning("%s files have no sound: the audio was left out, choose h264-mp4 to keep it", plain(row.name))
         return None
     return fit_audio(audio["waveform"], int(audio["sample_rate"]), seconds)
 

@@ -10,6 +10,7 @@ import pytest
 
 from support.pack import ROOT
 from zoetrope.host.sampling.video_to_video import SegmentSettings
+from zoetrope.host.video.load_video import LoadSettings
 from zoetrope.nodes.motion import MotionInputs
 
 GOLDEN = ROOT / "tests" / "golden" / "nodes.json"
@@ -40,7 +41,7 @@ def load_nodes():
 
 
 NODES = load_nodes()
-RECORDS = {"inputs": MotionInputs, "segments": SegmentSettings}
+RECORDS = {"inputs": MotionInputs, "segments": SegmentSettings, "settings": LoadSettings}
 every_node = pytest.mark.parametrize("node", NODES, ids=lambda node: node.__name__)
 
 

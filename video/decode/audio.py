@@ -13,7 +13,7 @@ import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
-from .container import VideoFile, audio_stream
+from .container import VideoFile
 
 EARLIER = Fraction(1, 4)  # seconds decoded before the start; codecs need some blocks until they are right
 # Seconds; smaller differences between stated and counted times are rounding of the container.
@@ -23,7 +23,7 @@ SMALLEST_GAP = Fraction(1, 20)
 def audio_bytes(file: VideoFile, seconds: Fraction) -> int:
     """Bytes that ``read_audio`` will give, 0 without sound."""
     with file.open() as container:
-        stream = audio_stream(container)
+        stream = file.sound(container)
         if stream is None:
             return 0
         return 4 * stream.codec_context.channels * round(seconds * stream.codec_context.sample_rate)
@@ -41,7 +41,7 @@ def read_audio(file: VideoFile, start: Fraction, seconds: Fraction) -> tuple[NDA
         ((C, T) floats, samples a second).
     """
     with file.open() as container:
-        stream = audio_stream(container)
+        stream = file.sound(container)
         if stream is None:
             return None
         if start > EARLIER:  # else from the very first block, which lies before time 0 where a codec has a delay
@@ -56,15 +56,18 @@ def read_audio(file: VideoFile, start: Fraction, seconds: Fraction) -> tuple[NDA
                 place, first = stated, False
             if place >= samples.shape[1]:
                 break
-            _put(samples, place, block.to_ndarray())
+            _put(samples, place, block.to_ndarray().reshape(-1, channels).T)
             place += block.samples
     return samples, rate
 
 
 def _blocks(packets: Iterator[Any], stream: Any, rate: int) -> Iterator[Any]:
-    """Decoded blocks as planes of floats at one rate and layout; damaged ones are left out."""
+    """Decoded blocks of interleaved floats at one rate and layout; damaged ones are left out.
+
+    Not as planes: PyAV counts those of eight and more channels wrong.
+    """
     layout = stream.codec_context.layout
-    resampler: Any = av.AudioResampler(format="fltp", layout=layout, rate=rate)
+    resampler: Any = av.AudioResampler(format="flt", layout=layout, rate=rate)
     kind: tuple[Any, ...] = ()
     for packet in packets:
         blocks: list[Any] = []
@@ -73,7 +76,7 @@ def _blocks(packets: Iterator[Any], stream: Any, rate: int) -> Iterator[Any]:
         for block in blocks:
             now = (block.format.name, block.layout.name, block.sample_rate)
             if kind not in ((), now):
-                resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate)
+                resampler = av.AudioResampler(format="flt", layout=layout, rate=rate)
             kind = now
             yield from resampler.resample(block)
 

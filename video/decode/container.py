@@ -1,21 +1,22 @@
-"""Open a video file, and take its streams apart.
+"""Open a video file, and decode its streams.
 
 A file may be anything that somebody was sent. Only containers that hold their own frames are read, from nothing but
 the file: playlists and session descriptions name other files and hosts. Sizes are looked at before a frame is decoded.
 """
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 from av.error import FFmpegError
-from av.stream import Disposition
 
+from ...inputs.quoting import file_name, reason_of
 from ..frame_size import LARGEST_SOURCE, check_source
+from .read_settings import ReadSettings
+from .streams import chosen_audio, chosen_video
 
 READABLE_CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,apng,flv,mpegts,mpeg,mpegvideo,ogg,asf,nut,mxf,dv,ivf,h264,hevc,m4v,"
@@ -24,8 +25,8 @@ READABLE_CONTAINERS = (
 # For the container only: with options for streams too, PyAV 16 and 17 crash on FLV, whose streams are found later.
 CONTAINER_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": READABLE_CONTAINERS}
 DECODER_OPTIONS = {"max_pixels": str(LARGEST_SOURCE)}
+STILLS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")  # PNG, JPEG, BMP, TIFF
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # ffmpeg's own decoders leave the alpha out
-MOST_HZ, MOST_CHANNELS = 768_000, 64
 
 
 def nothing() -> None:
@@ -39,10 +40,12 @@ class VideoFile:
     Attributes:
         file: path, or the file itself in memory.
         check: called at every packet; it may raise to abandon the reading.
+        settings: how it is read.
     """
 
     file: str | BytesIO
     check: Callable[[], object] = nothing
+    settings: ReadSettings = ReadSettings()
 
     def open(self) -> Any:
         """PyAV's container, at the file's start.
@@ -55,16 +58,45 @@ class VideoFile:
         try:
             container = av.open(self.file, container_options=dict(CONTAINER_OPTIONS))
         except (FFmpegError, OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            name = f"'{os.path.basename(self.file)}'" if isinstance(self.file, str) else "The file"
-            raise ValueError(f"{name} cannot be read as a video ({reason}); load another file.") from error
+            name = file_name(self.file) if isinstance(self.file, str) else "The file"
+            if self._is_still():
+                raise ValueError(
+                    f"{name} is a still picture, not a video: use Load Image, or Load Frames for a folder of pictures."
+                ) from error
+            raise ValueError(f"{name} cannot be read as a video ({reason_of(error)}); load another file.") from error
         try:
-            stream = video_stream(container)
+            stream = chosen_video(container)
             check_source(stream.codec_context.width, stream.codec_context.height)
         except ValueError:
             container.close()
             raise
         return container
+
+    @contextmanager
+    def bytes(self) -> Generator[BinaryIO, None, None]:
+        """The file itself, at its start."""
+        with open(self.file, "rb") if isinstance(self.file, str) else nullcontext(self.file) as file:
+            file.seek(0)
+            yield file
+
+    def _is_still(self) -> bool:
+        """Whether the file begins as a still picture; of PNG those are stills that do not say that they move."""
+        with suppress(OSError):
+            with self.bytes() as file:
+                start = file.read(4096)
+            return start.startswith(STILLS) and b"acTL" not in start
+        return False
+
+    def picture(self, container: Any) -> Any:
+        """The stream of moving pictures, ready to be decoded."""
+        stream = chosen_video(container)
+        stream.thread_type = "AUTO"
+        stream.codec_context.options = dict(DECODER_OPTIONS)
+        return stream
+
+    def sound(self, container: Any) -> Any:
+        """The stream of the sound that is wanted, or None for a silent file."""
+        return chosen_audio(container, self.settings.audio_track)
 
     def packets(self, container: Any, stream: Any) -> Iterator[Any]:
         """The stream's packets up to where the file ends or cannot be read on; the empty one at the end is included."""
@@ -85,32 +117,3 @@ class VideoFile:
             with suppress(FFmpegError):
                 frames = decoder.decode(packet)
             yield from frames
-
-
-def video_stream(container: Any) -> Any:
-    """The first video stream that is no cover picture and has a decoder.
-
-    Raises:
-        ValueError: there is none.
-    """
-    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
-    if not streams:
-        raise ValueError("The file has no video stream; load one that has.")
-    known = [stream for stream in streams if stream.codec_context is not None]
-    if not known:
-        raise ValueError("The file's video is of a kind that ffmpeg cannot decode; convert it to H.264 first.")
-    known[0].thread_type = "AUTO"
-    known[0].codec_context.options = dict(DECODER_OPTIONS)
-    return known[0]
-
-
-def audio_stream(container: Any) -> Any:
-    """The last sound stream that can be decoded, as ComfyUI takes it, or None.
-
-    Streams that ffmpeg has no decoder for are passed over: decoding one ends the process. So are impossible rates.
-    """
-    for stream in reversed(container.streams.audio):
-        context = stream.codec_context
-        if context is not None and 0 < context.sample_rate <= MOST_HZ and 0 < context.channels <= MOST_CHANNELS:
-            return stream
-    return None

@@ -89,6 +89,7 @@ class TimeSelection:
         seconds: how much is used of what is left, to the nearest frame; 0 for all.
         every_nth: 1 uses each frame, 2 every other.
         max_frames: at most so many, 0 for all.
+        by_time: frames are chosen by when they are shown; else each stored frame comes once, whatever its time.
     """
 
     frame_rate: float | Fraction = 0
@@ -97,11 +98,17 @@ class TimeSelection:
     seconds: float | Fraction = 0
     every_nth: int = 1
     max_frames: int = 0
+    by_time: bool = True
 
     def check(self) -> None:
         """Raise a ValueError for numbers that make no sense."""
         if self.frame_rate:
             exact_rate(self.frame_rate)
+        if self.frame_rate and not self.by_time:
+            raise ValueError(
+                f"frame_rate is {float(self.frame_rate):g} and by_time is off: a rate is reached by the times of the frames, so "
+                "turn by_time on, or set frame_rate to 0 for each stored frame once."
+            )
         if self.every_nth < 1:
             raise ValueError(f"every_nth is {self.every_nth}: give 1 for each frame, 2 for every other.")
         for name in ("start", "skip_frames", "seconds", "max_frames"):
@@ -115,7 +122,8 @@ class TimeMap:
 
     A slot shows the frame that is on the screen when it begins, or one that comes at most half a slot and half a frame
     later, since times are rounded. Frames that keep to a rate count as exactly regular. At the video's own rate the
-    slots are as many as its frames, at another as many as its duration holds.
+    slots are as many as its frames, at another as many as its duration holds. Where frames are not chosen by time, the slots
+    are the stored frames; they are shown at the video's own rate, or at its average where that varies.
 
     Attributes:
         count: frames that are selected.
@@ -134,7 +142,8 @@ class TimeMap:
         base = exact_rate(selection.frame_rate) if selection.frame_rate else own or timeline.average_rate()
         seconds = frames / own if own else timeline.seconds
         total = max(floor(seconds * base + HALF), 1) if selection.frame_rate else frames
-        first = floor(Fraction(selection.start) * base + HALF) + selection.skip_frames
+        self._base, self._timeline, self._own, self._by_time = base, timeline, own, selection.by_time
+        first = self._number_at(Fraction(selection.start)) + selection.skip_frames
         if first >= total:
             raise ValueError(
                 f"The video has {total} frames at {float(base):g} a second, and start {float(selection.start):g} s with "
@@ -146,10 +155,23 @@ class TimeMap:
         count = ceil(Fraction(left, selection.every_nth))
         self.count = min(count, selection.max_frames) if selection.max_frames else count
         self.rate = base / selection.every_nth
-        self.start = first / base
-        self._timeline, self._own, self._base = timeline, own, base
+        self.start = self._time_of(first)
         self._slack = HALF / max(base, own or timeline.average_rate())
         self._slots = range(first, first + self.count * selection.every_nth, selection.every_nth)
+
+    def _number_at(self, seconds: Fraction) -> int:
+        """The slot that begins nearest to a time; of stored frames the one."""
+        if self._by_time or self._own:
+            return floor(seconds * self._base + HALF)
+        times, wanted = self._timeline.times, self._timeline.times[0] + seconds / self._timeline.unit
+        number = bisect_left(times, ceil(wanted))
+        return number - (0 < number < len(times) and wanted - times[number - 1] < times[number] - wanted)
+
+    def _time_of(self, number: int) -> Fraction:
+        """Seconds from the first frame to the start of a slot, or of a stored frame."""
+        if self._by_time or self._own:
+            return number / self._base
+        return (self._timeline.times[number] - self._timeline.times[0]) * self._timeline.unit
 
     @property
     def seconds(self) -> Fraction:
@@ -158,6 +180,9 @@ class TimeMap:
 
     def __iter__(self) -> Iterator[int]:
         """Numbers of the video's frames, ascending; one may come several times or not at all."""
+        if not self._by_time:
+            yield from self._slots
+            return
         times, unit = self._timeline.times, self._timeline.unit
         for slot in self._slots:
             before = slot / self._base + self._slack

@@ -3,7 +3,6 @@
 Shapes: H, W = size in pixels, C = channels (3 RGB, 4 RGB and alpha).
 """
 
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from ...inputs.quoting import file_name, quoted, reason_of
 from ..frame_size import FITS, LARGEST_SOURCE, PixelArray, fitted
 from ..metadata.embed import PNG_SIGNATURE
 
@@ -91,12 +91,12 @@ def fitted_image(path: str, picture: PixelArray, size: tuple[int, int], mismatch
     """
     own = picture.shape[1], picture.shape[0]
     if mismatch not in MISMATCHES:
-        raise ValueError(f"Unknown size_mismatch '{mismatch}'; choose one of {', '.join(MISMATCHES)}.")
+        raise ValueError(f"Unknown size_mismatch {quoted(mismatch)}; choose one of {', '.join(MISMATCHES)}.")
     if own == size:
         return picture
     if mismatch == "error":
         raise ValueError(
-            f"'{os.path.basename(path)}' is {own[0]}x{own[1]} pixels and the first image {size[0]}x{size[1]}: choose "
+            f"{file_name(path)} is {own[0]}x{own[1]} pixels and the first image {size[0]}x{size[1]}: choose "
             "crop, pad or stretch as size_mismatch, or give all images one size."
         )
     return fitted(picture, size, mismatch)
@@ -110,13 +110,12 @@ def _opened(path: str) -> Image.Image:
         raise _unreadable(path, error) from error
     if image.width * image.height > LARGEST_SOURCE:
         image.close()
-        raise _unreadable(path, f"it states {image.width}x{image.height} pixels")
+        raise _unreadable(path, ValueError(f"it states {image.width}x{image.height} pixels"))
     return image
 
 
-def _unreadable(path: str, reason: object) -> ValueError:
-    said = str(reason).replace(path, os.path.basename(path)).splitlines() or [type(reason).__name__]
-    return ValueError(f"'{os.path.basename(path)}' cannot be read as an image ({said[0]}); replace or remove the file.")
+def _unreadable(path: str, error: BaseException) -> ValueError:
+    return ValueError(f"{file_name(path)} cannot be read as an image ({reason_of(error)}); replace or remove the file.")
 
 
 def _orientation(image: Image.Image) -> int:

@@ -13,6 +13,7 @@ import av.filter
 import numpy as np
 from av.sidedata.sidedata import Type
 
+from ...inputs.quoting import quoted
 from ..frame_size import SCALER_FLAGS, PixelArray, placed, scaled_size
 
 COLORS = ("auto", "bt601", "bt709")
@@ -105,7 +106,7 @@ class Reformatter:
             ValueError: fit or matrix is unknown.
         """
         if untagged not in COLORS:
-            raise ValueError(f"Unknown colours '{untagged}'; choose one of {', '.join(COLORS)}.")
+            raise ValueError(f"Unknown colours {quoted(untagged)}; choose one of {', '.join(COLORS)}.")
         scaled_size(size, size, fit)
         self.size, self.fit, self.aspect, self.untagged = size, fit, pixel_aspect, untagged
         self.channels, self.type = (4 if alpha else 3), (np.uint16 if high_bit_depth else np.uint8)

@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from ...inputs.quoting import reason_of
 from ..frame_size import PixelArray, check_source, fitted
+from .animations import SLOW, unhurried
 from .frame_times import Timeline
 
-HASTY, SLOW = 10, 100  # milliseconds; browsers show frames of at most the first for as long as the second
+MILLISECONDS = 1000
 
 
 def is_webp(path: str) -> bool:
@@ -38,7 +40,7 @@ class WebpReader:
             ValueError: it is damaged, or too large.
         """
         self.path, self.high_bit_depth = path, False
-        self.timeline = Timeline(*_times(path), Fraction(1, 1000))
+        self.timeline = Timeline(*_times(path), Fraction(1, MILLISECONDS))
         with self._open() as image:
             check_source(*image.size)
             self.size = image.size
@@ -59,7 +61,7 @@ class WebpReader:
                     except (OSError, EOFError, ValueError, SyntaxError) as error:
                         if picture is None:
                             raise ValueError(
-                                f"No frame of the WebP can be decoded ({error}); load another file."
+                                f"No frame of the WebP can be decoded ({reason_of(error)}); load another file."
                             ) from error
                     at = number
                 assert picture is not None
@@ -78,7 +80,7 @@ class WebpReader:
         try:
             return Image.open(self.path, formats=["WEBP"])
         except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-            raise ValueError(f"The file cannot be read as WebP ({error}); load another file.") from error
+            raise ValueError(f"The file cannot be read as WebP ({reason_of(error)}); load another file.") from error
 
 
 def _times(path: str) -> tuple[list[int], int]:
@@ -95,9 +97,8 @@ def _times(path: str) -> tuple[list[int], int]:
                 header = file.read(16)
                 if len(header) == 16:
                     times.append(now)
-                    duration = _three(header[12:15])
-                    now += duration if duration > HASTY else SLOW
-    return (times, now) if times else ([0], SLOW)
+                    now += int(unhurried(Fraction(_three(header[12:15]), MILLISECONDS)) * MILLISECONDS)
+    return (times, now) if times else ([0], int(SLOW * MILLISECONDS))
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
+from ...inputs.quoting import plain, reason_of
 from ..ffmpeg import FfmpegProcess, VideoError
 from ..file_names import part_path, remove
 from ..metadata.embed import embed
@@ -115,14 +116,14 @@ class VideoEncoder:
             yield
         except OSError as error:
             raise VideoError(
-                f"{self.job.path.name} could not be written ({error.strerror or error}): free some space, or see whether "
+                f"{plain(self.job.path.name)} could not be written ({reason_of(error)}): free some space, or see whether "
                 "its folder exists and lets ComfyUI write."
             ) from error
 
     def _finish(self) -> None:
         name = self.job.path.name
         if self.frames == 0:
-            raise VideoError(f"{name} was not written because it would have no frames: give at least one.")
+            raise VideoError(f"{plain(name)} was not written because it would have no frames: give at least one.")
         self._writer.finish()
         self._process.finish(self._check)
         if arguments := second_pass(self.job, self._work, self.frames):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
+from ...inputs.quoting import reason_of
 from ..ffmpeg import VideoError
 
 
@@ -52,7 +53,7 @@ class FrameSpool:
         except OSError as error:
             raise VideoError(
                 f"{self._frames + len(frames)} frames that are shown again could not be kept in the temporary folder "
-                f"({error.strerror}): free some space, or turn pingpong off and set loop_count to 0."
+                f"({reason_of(error)}): free some space, or turn pingpong off and set loop_count to 0."
             ) from error
         self._frames += len(frames)
 

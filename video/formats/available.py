@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from ...inputs.quoting import quoted
 from .video_format import VideoFormat
 
 FALLBACK = "h264-mp4"
@@ -30,7 +31,9 @@ class AvailableFormats:
             return self.rows[name]
         if name in self.reasons:
             raise ValueError(self.reasons[name])
-        raise ValueError(f"There is no video format {name!r}: choose {', '.join(self.rows) or 'nothing, none opens'}.")
+        raise ValueError(
+            f"There is no video format {quoted(name)}: choose {', '.join(self.rows) or 'nothing, none opens'}."
+        )
 
 
 def keep_writable(rows: Iterable[VideoFormat], opened: Mapping[str, str]) -> AvailableFormats:

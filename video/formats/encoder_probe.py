@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from ...inputs.quoting import reason_of
 from ..ffmpeg import CURE, VideoError, said
 
 TIME_LIMIT = 20.0  # seconds; a driver that hangs counts as one that does not open
@@ -65,7 +66,7 @@ def _reason(names: Sequence[str], program: str) -> str:
     except subprocess.TimeoutExpired:
         return f"it did not answer within {TIME_LIMIT:g} seconds"
     except OSError as error:
-        raise VideoError(f"ffmpeg could not be started ({error}): {CURE}.") from error
+        raise VideoError(f"ffmpeg could not be started ({reason_of(error)}): {CURE}.") from error
     return "" if done.returncode == 0 else _first_words(done.stderr, done.returncode)
 
 

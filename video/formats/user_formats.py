@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from ...inputs.quoting import plain, quoted, reason_of
 from .user_format_words import AUDIO_CODECS, CONTAINERS, OPTIONS, STORED_PIXELS
 from .video_format import Encoder, PixelFormat, Quality, VideoFormat
 
@@ -42,7 +43,7 @@ def read_formats(folders: Iterable[Path], reserved_names: Collection[str]) -> tu
             problems.append(str(error))
             continue
         if row.name.casefold() in taken:
-            problems.append(f"{path.name}: there is a format {row.name} already, so give the file another name.")
+            problems.append(f"{plain(path.name)}: there is a format {row.name} already, so give the file another name.")
             continue
         taken.add(row.name.casefold())
         rows.append(row)
@@ -63,7 +64,7 @@ def read_format(path: Path) -> VideoFormat:
             raise ValueError("a format's name has 1 to 40 letters, digits, - and _, so rename the file")
         return _format(path.stem, _read_json(path))
     except ValueError as error:
-        raise ValueError(f"{path.name}: {error}.") from error
+        raise ValueError(f"{plain(path.name)}: {error}.") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -74,15 +75,15 @@ def _read_json(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             data = file.read(LARGEST_FILE + 1)
     except OSError as error:
-        raise ValueError(f"it cannot be read ({error.strerror}), so change its permissions or remove it") from error
+        raise ValueError(f"it cannot be read ({reason_of(error)}), so change its permissions or remove it") from error
     if len(data) > LARGEST_FILE:
         raise ValueError(f"it has more than {LARGEST_FILE} bytes and cannot be a format, so remove it")
     try:
         found = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is no JSON text ({str(error)[:100]}), so correct it there") from error
+        raise ValueError(f"it is no JSON text ({reason_of(error)}), so correct it there") from error
     if not _is_object(found):
-        raise ValueError(f"it holds {_shown(found)}, so write the keys in one pair of braces")
+        raise ValueError(f"it holds {quoted(found)}, so write the keys in one pair of braces")
     return found
 
 
@@ -93,10 +94,10 @@ def _format(name: str, found: Mapping[str, Any]) -> VideoFormat:
     extension = _one_of(found["extension"], f"extension of {container_name}", container.mimes)
     encoder = found["video_encoder"]
     if not isinstance(encoder, str) or not ENCODER_NAME.fullmatch(encoder) or encoder == "copy":
-        raise ValueError(f"video_encoder {_shown(encoder)} is no encoder, so name one of 'ffmpeg -encoders' as libx264")
+        raise ValueError(f"video_encoder {quoted(encoder)} is no encoder, so name one of 'ffmpeg -encoders' as libx264")
     plays = found.get("plays_in_browser", False)
     if not isinstance(plays, bool):
-        raise ValueError(f"plays_in_browser {_shown(plays)} is not true or false, so write one of them")
+        raise ValueError(f"plays_in_browser {quoted(plays)} is not true or false, so write one of them")
     quality, option = _quality(found.get("quality"))
     return VideoFormat(
         name=name,
@@ -124,12 +125,12 @@ def _encoder(name: str, fixed: tuple[str, ...], option: str | None) -> Encoder:
 def _options(found: Any, quality_option: str | None) -> tuple[str, ...]:
     """Return arguments; ":v" keeps options such as "b" from the sound."""
     if not _is_object(found):
-        raise ValueError(f'options {_shown(found)} is no pair of braces, so write them as {{"preset": "slow"}}')
+        raise ValueError(f'options {quoted(found)} is no pair of braces, so write them as {{"preset": "slow"}}')
     words: list[str] = []
     for name, value in found.items():
         _one_of(name, "option", OPTIONS)
         if name == quality_option:
-            raise ValueError(f"option {name!r} is the quality number too, so remove it from options")
+            raise ValueError(f"option {quoted(name)} is the quality number too, so remove it from options")
         words += [f"-{name}:v", _value(name, value)]
     return tuple(words)
 
@@ -140,7 +141,7 @@ def _value(name: str, value: Any) -> str:
         good = math.isfinite(value)
     if not good or not VALUE.fullmatch(str(value)):
         raise ValueError(
-            f"option {name!r} has {_shown(value)}, so give it a number or at most 39 letters, digits, '.', '_', '+' and '-'"
+            f"option {quoted(name)} has {quoted(value)}, so give it a number or at most 39 letters, digits, '.', '_', '+' and '-'"
         )
     return str(value)
 
@@ -150,7 +151,7 @@ def _quality(found: Any) -> tuple[Quality, str | None]:
     if found is None:
         return NO_QUALITY, None
     if not _is_object(found):
-        raise ValueError(f"quality {_shown(found)} is no pair of braces, so write {', '.join(QUALITY_KEYS)} in it")
+        raise ValueError(f"quality {quoted(found)} is no pair of braces, so write {', '.join(QUALITY_KEYS)} in it")
     _known_keys(found, QUALITY_KEYS, (), "quality ")
     option = _one_of(found["option"], "quality option", OPTIONS)
     numbers = [found[key] for key in ("low", "default", "high")]
@@ -159,12 +160,12 @@ def _quality(found: Any) -> tuple[Quality, str | None]:
         or not 0 <= numbers[0] <= numbers[1] <= numbers[2] <= HIGHEST_QUALITY
     ):
         raise ValueError(
-            f"quality has low, default and high {_shown(numbers)}, so give whole numbers that rise from 0 to {HIGHEST_QUALITY}"
+            f"quality has low, default and high {quoted(numbers)}, so give whole numbers that rise from 0 to {HIGHEST_QUALITY}"
         )
     meaning = found["meaning"]
     if not isinstance(meaning, str) or not meaning.isprintable() or not 0 < len(meaning) <= LONGEST_MEANING:
         raise ValueError(
-            f"quality has the meaning {_shown(meaning)}, so write 1 to {LONGEST_MEANING} signs in one line"
+            f"quality has the meaning {quoted(meaning)}, so write 1 to {LONGEST_MEANING} signs in one line"
         )
     return Quality(default=numbers[1], low=numbers[0], high=numbers[2], meaning=meaning), option
 
@@ -180,10 +181,10 @@ def _pixels(found: Mapping[str, Any], plays: bool) -> tuple[PixelFormat, ...]:
         if pixels.alpha != (key == "pixel_format_alpha"):
             has = "has" if pixels.alpha else "has no"
             raise ValueError(
-                f"{key} {name!r} {has} transparency, so give pixel_format_alpha and only this one that has it"
+                f"{key} {quoted(name)} {has} transparency, so give pixel_format_alpha and only this one that has it"
             )
         if key == "pixel_format_10bit" and pixels.bits < 10:
-            raise ValueError(f"{key} {name!r} has {pixels.bits} bits, so give one with 10 or remove the key")
+            raise ValueError(f"{key} {quoted(name)} has {pixels.bits} bits, so give one with 10 or remove the key")
     return tuple(
         PixelFormat(name, STORED_PIXELS[name].bits, STORED_PIXELS[name].alpha, plays) for name in names.values()
     )
@@ -205,16 +206,11 @@ def _known_keys(found: Mapping[str, Any], needed: Collection[str], others: Colle
         _one_of(key, f"{of}key", (*needed, *others))
     for key in needed:
         if key not in found:
-            raise ValueError(f"the {of}key {key!r} is missing, so add it")
+            raise ValueError(f"the {of}key {quoted(key)} is missing, so add it")
 
 
 def _one_of(value: Any, what: str, known: Iterable[str]) -> str:
     names = sorted(known)
     if not isinstance(value, str) or value not in names:
-        raise ValueError(f"{what} {_shown(value)} is not allowed, so choose one of {', '.join(names)}")
+        raise ValueError(f"{what} {quoted(value)} is not allowed, so choose one of {', '.join(names)}")
     return value
-
-
-def _shown(value: Any) -> str:
-    text = ascii(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."

@@ -200,7 +200,7 @@ def test_defaults_are_those_of_the_schema(folders):
 
 
 def test_input_order_is_the_contract():
-    names = "frame_rate format filename_prefix images samples vae audio loop_count pingpong quality bit_depth save_output save_workflow"
+    names = "frame_rate format filename_prefix images samples vae audio loop_count pingpong quality bit_depth save_output save_workflow length"
     assert [i.id for i in CombineVideo.GET_SCHEMA().inputs] == names.split()
 
 
@@ -358,3 +358,47 @@ def test_two_runs_at_once_write_two_files(folders):
     names.append(video.save_video(sources.FrameSource(16, at), settings).file.path.name)
     assert names == ["clip_00002_.mp4", "clip_00001_.mp4"]
     assert left_behind(folders / "output") == ["clip_00001_.mp4", "clip_00002_.mp4"]
+
+
+def sound(seconds, rate=8000):
+    return {"waveform": torch.full((1, 1, round(seconds * rate)), 0.1), "sample_rate": rate}
+
+
+LENGTHS = [  # frames a second are 8
+    ("frames", 2.0, [0, 1, 2, 3, 4, 5]),
+    ("cut to sound", 0.5, [0, 1, 2, 3]),
+    ("cut to sound", 2.0, [0, 1, 2, 3, 4, 5]),
+    ("cut to sound", 0.01, [0]),
+    ("loop to sound", 1.9, [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2]),
+    ("loop to sound", 0.4, [0, 1, 2]),
+]
+
+
+@pytest.mark.parametrize(("length", "seconds", "order"), LENGTHS)
+@pytest.mark.parametrize("decoded", [False, True])
+def test_the_film_is_as_long_as_is_wanted(folders, length, seconds, order, decoded):
+    """Images, and latents, which are decoded once and read again from disk."""
+    vae = image_vae()
+    frames = {"samples": latents(6), "vae": vae} if decoded else {"images": images(6)}
+    whole = decode(saved_file(folders, combine(**frames, format="ffv1-mkv")[1]))[0].astype(int)
+    vae.calls.clear()
+    _, ui = combine(**frames, format="ffv1-mkv", audio=sound(seconds), length=length)
+    got = decode(saved_file(folders, ui))[0].astype(int)
+    assert ui["video"][0]["frames"] == len(got) == len(order)
+    assert np.abs(got - whole[order]).max() <= 1
+    assert sum(vae.calls) <= 6
+    assert ui["video"][0]["audio"]
+
+
+def test_a_gif_can_be_as_long_as_a_sound_that_it_does_not_hold(folders):
+    _, ui = combine(images=images(4), format="gif", audio=sound(1.0), length="loop to sound")
+    assert ui["video"][0]["frames"] == 8
+
+
+@pytest.mark.parametrize("audio", [None, sound(0.0)])
+def test_a_length_by_sound_without_sound_is_refused(folders, audio):
+    with pytest.raises(
+        ValueError, match="length is 'cut to sound' and there is no sound: connect audio, or set length to"
+    ):
+        combine(images=images(2), audio=audio, length="cut to sound")
+    assert left_behind(folders) == ["output", "temp"]

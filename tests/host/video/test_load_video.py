@@ -3,7 +3,9 @@
 Shapes: F = frames, H, W = size in pixels, h, w = latent size.
 """
 
+import errno
 import os
+import subprocess
 
 import av
 import comfy.utils
@@ -24,6 +26,7 @@ from zoetrope.host.video import frame_stores as loaded
 from zoetrope.host.video import input_files as inputs
 from zoetrope.host.video import load_video as load_module
 from zoetrope.nodes.load_video import LoadVideo
+from zoetrope.video.ffmpeg import find_ffmpeg
 
 pytestmark = pytest.mark.usefixtures("folders")
 
@@ -81,6 +84,59 @@ def test_the_preview_shows_the_frames_that_are_used(source):
     shown = [int(frame.mean()) for frame in frames]
     expected = (image.mean(dim=(1, 2, 3)) * 255).tolist()
     assert np.abs(np.array(shown) - expected).max() <= 3
+
+
+@pytest.mark.parametrize("layout", ["7.1", "hexadecagonal"])
+def test_sound_of_many_channels_loads_and_is_previewed(source, layout, caplog):
+    """Eight and sixteen channels; the preview mixes what browsers do not play."""
+    values = "|".join("0.1*sin(2*PI*440*t)" for _ in range(8 if layout == "7.1" else 16))
+    inputs = ["-f", "lavfi", "-i", "testsrc=size=64x48:rate=24:duration=0.5", "-f", "lavfi", "-i"]
+    command = [find_ffmpeg(), "-loglevel", "error", *inputs, f"aevalsrc={values}:s=48000:d=0.5:c={layout}"]
+    subprocess.run([*command, "-c:a", "pcm_s16le", str(source / "clip.mkv")], check=True, timeout=100)
+    (*_, audio, _, _), ui = load("clip.mkv")
+    assert audio["waveform"].shape == (1, values.count("|") + 1, 24000)
+    assert preview_of(ui)[2] == 1 and "No preview" not in caplog.text
+
+
+def test_a_sound_track_can_be_chosen(source):
+    written(source / "clip.mkv", film(flat(12), 24, "matroska", sound=0.5))
+    assert load("clip.mkv", audio_track=1)[0][3] is not None
+    with pytest.raises(ValueError, match="audio_track is 2, and the file's sound tracks are 1 to 1"):
+        load("clip.mkv", audio_track=2)
+
+
+def test_each_stored_frame_once(source):
+    """Frames at 0, 8, 16 and 17 of 24ths."""
+    written(source / "clip.mp4", film(flat(4, 40), times=[0, 8, 16, 17], options={"bf": "0"}))
+    assert grays(load("clip.mp4", by_time=False)[0][0], 40) == [0, 1, 2, 3]
+    assert grays(load("clip.mp4")[0][0], 40) != [0, 1, 2, 3]
+    with pytest.raises(ValueError, match="frame_rate is 8 and by_time is off"):
+        load("clip.mp4", by_time=False, frame_rate=8.0)
+
+
+def test_by_time_stands_where_old_workflows_have_the_upload_button():
+    """The editor kept its "image" behind the last widget; as a BOOLEAN that is True, and nothing else may stand there."""
+    optional = list(LoadVideo.INPUT_TYPES()["optional"])
+    assert optional[optional.index("untagged_colors") :] == [
+        "untagged_colors",
+        "by_time",
+        "hdr",
+        "interlaced",
+        "audio_track",
+    ]
+    assert LoadVideo.INPUT_TYPES()["optional"]["by_time"][1]["default"] is bool("image")
+
+
+def test_hdr_and_interlaced_files_are_mapped_unless_they_are_to_be_left(source, caplog):
+    tags = {"color_trc": 18, "color_primaries": 9, "colorspace": 9, "color_range": 1}
+    written(source / "clip.mp4", film(flat(2, first=180), pixels="yuv420p10le", tags=tags))
+    with caplog.at_level("INFO", "zoetrope"):
+        mapped, left = load("clip.mp4")[0][0], load("clip.mp4", hdr="leave as stored")[0][0]
+    assert float((mapped - left).mean()) > 0.1  # 71 % of HLG, near paper white
+    assert caplog.text.count("HDR (HLG): it is mapped to SDR") == 1 and caplog.text.count("left as stored") == 1
+    written(source / "woven.mp4", film(chart(8), options={"flags": "+ilme+ildct"}))
+    whole, woven = load("woven.mp4")[0][0], load("woven.mp4", interlaced="leave")[0][0]
+    assert whole.shape == woven.shape and not torch.equal(whole, woven)
 
 
 def test_a_large_video_has_a_small_preview(source):
@@ -273,6 +329,44 @@ def test_links_that_lead_out_of_the_folder_are_refused(source):
     assert "is no name inside" in LoadVideo.validate_inputs(video="link.mp4")
     assert LoadVideo.validate_inputs(video="inner.mp4") is True
     assert inputs.video_names() == ["clip.mp4", "inner.mp4"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links and pipes of POSIX")
+def test_odd_things_in_the_folder_disturb_nobody(source):
+    """A link to itself, one into nothing, one in a circle of two, a pipe, a link to a pipe and a name that is no UTF-8."""
+    written(source / "clip.mp4", film(flat(2)))
+    (source / "loop.mp4").symlink_to(source / "loop.mp4")
+    (source / "gone.mp4").symlink_to(source / "nothing.mp4")
+    (source / "a.mp4").symlink_to(source / "b.mp4")
+    (source / "b.mp4").symlink_to(source / "a.mp4")
+    os.mkfifo(source / "pipe.mp4")
+    (source / "to_pipe.mp4").symlink_to(source / "pipe.mp4")
+    assert inputs.video_names() == ["clip.mp4"]
+    assert LoadVideo.INPUT_TYPES()["required"]["video"][1]["options"] == ["clip.mp4"]
+    assert "'pipe.mp4' is a pipe or a device, not a file" in LoadVideo.validate_inputs(video="pipe.mp4")
+    with pytest.raises(ValueError, match="'to_pipe.mp4' is a pipe"):
+        load("to_pipe.mp4")
+    assert LoadVideo.validate_inputs(video="loop.mp4").startswith("'loop.mp4' ")
+    assert "is not in ComfyUI's input folder" in LoadVideo.validate_inputs(video="gone.mp4")
+
+
+def test_files_that_the_system_cannot_look_at_are_not_offered(source, monkeypatch):
+    """As those of a mount that is gone."""
+    written(source / "clip.mp4", film(flat(2)))
+    written(source / "dead.mp4", film(flat(2)))
+    stat = os.stat
+
+    def dead(path, *args, **options):
+        if str(path).endswith("dead.mp4"):
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected", path)
+        return stat(path, *args, **options)
+
+    monkeypatch.setattr(os, "stat", dead)
+    assert inputs.video_names() == ["clip.mp4"]
+    sentence = LoadVideo.validate_inputs(video="dead.mp4")
+    assert sentence == "'dead.mp4' cannot be read (Transport endpoint is not connected): replace it, or choose another."
+    monkeypatch.setattr(folder_paths, "input_directory", str(source / "missing"))
+    assert inputs.video_names() == []
 
 
 def test_validation_and_fingerprint(source):

@@ -125,22 +125,6 @@ def test_sound_of_an_impossible_rate_is_left_out():
     assert scan(VideoFile(file)).audio(Fraction(0), Fraction(1)) is None
 
 
-def test_the_last_sound_is_taken():
-    """As ComfyUI's own nodes do."""
-    file = BytesIO()
-    with av.open(file, "w", format="matroska") as container:
-        picture = container.add_stream("ffv1", rate=24)
-        picture.width, picture.height, picture.pix_fmt = 64, 48, "bgr0"
-        sounds = [container.add_stream("pcm_s16le", rate=8000, layout="mono") for _ in range(2)]
-        container.mux(picture.encode(av.VideoFrame.from_ndarray(flat(1)[0], format="rgb24")))
-        container.mux(picture.encode())
-        for level, stream in enumerate(sounds, 1):
-            block = av.AudioFrame.from_ndarray(np.full((1, 100), level * 8192, np.int16), format="s16", layout="mono")
-            block.sample_rate, block.pts = 8000, 0
-            container.mux(stream.encode(block))
-    assert heard(file)[0][0] == 0.5
-
-
 def test_damaged_sound_keeps_its_length():
     """The last quarter of the data is overwritten, and sound comes last there."""
     data = bytearray(film(flat(24, 2), 24, sound=1.0).getvalue())

@@ -63,6 +63,31 @@ def test_a_varying_rate_goes_by_time_at_the_average():
     assert numbers(timeline, frame_rate=4) == [0, 0, 1, 2]  # frames before 62.5, 312.5, 562.5 and 812.5 ms
 
 
+def test_each_stored_frame_once_whatever_its_time():
+    """A recording with a still of 2.5 s between two halves; by time some frames come twice and some never."""
+    times = [*range(0, 480, 40), *range(2980, 3460, 40)]
+    recording = Timeline(times, 3460, MS)
+    assert numbers(recording) != list(range(24))
+    plan = TimeMap(recording, TimeSelection(by_time=False))
+    assert list(plan) == list(range(24))
+    assert (plan.rate, plan.start) == (TimeMap(recording, TimeSelection()).rate, 0)
+    later = TimeMap(recording, TimeSelection(by_time=False, start=2.99, skip_frames=1, every_nth=2, max_frames=3))
+    assert (list(later), later.start) == ([13, 15, 17], Fraction(3020, 1000))  # 2.98 is nearest, one is left out
+    assert [numbers(recording, by_time=False, start=start)[0] for start in (0.02, 0.061, 0.5, 2.9)] == [1, 2, 11, 12]
+    with pytest.raises(ValueError, match="leaves none"):
+        numbers(recording, by_time=False, start=4)
+    with pytest.raises(
+        ValueError, match="frame_rate is 8 and by_time is off: .* turn by_time on, or set frame_rate to 0"
+    ):
+        numbers(recording, by_time=False, frame_rate=8)
+
+
+def test_regular_frames_are_the_same_by_time_and_by_place():
+    for selection in ({}, {"start": 0.5, "every_nth": 3}, {"start": 0.99}):
+        plans = [TimeMap(regular(50, 24), TimeSelection(by_time=by_time, **selection)) for by_time in (True, False)]
+        assert list(plans[0]) == list(plans[1]) and plans[0].start == plans[1].start
+
+
 def test_times_that_jitter_are_taken_as_regular():
     """Phones are a few milliseconds off; halving the rate must still take every other frame."""
     jitter = [0, 5, -6, 3, -4, 6, -3, 2]

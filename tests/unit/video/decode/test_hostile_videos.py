@@ -9,6 +9,7 @@ import av
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 from support.files.footage import film, flat, webp, written
 from zoetrope.video.decode.frame_times import TimeMap, TimeSelection
@@ -178,3 +179,19 @@ def test_any_bytes_changed_give_frames_or_a_sentence(tmp_path, kind):
             frames.audio(plan.start, min(plan.seconds, 1))
         except ValueError as error:
             assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "TIFF"])
+def test_a_still_picture_is_told_where_it_belongs(tmp_path, kind):
+    file = BytesIO()
+    Image.new("RGB", (64, 48)).save(file, kind)
+    with pytest.raises(ValueError, match="^'a.mp4' is a still picture, not a video: use Load Image, or Load Frames"):
+        opened(tmp_path, file.getvalue(), "a.mp4")
+
+
+def test_messages_show_no_folders(tmp_path):
+    """A WebP whose chunk claims 4 GB; Pillow's own words name the whole path."""
+    broken = webp_header(64, 48) + b"ANMF" + b"\xff" * 40
+    with pytest.raises(ValueError) as refused:
+        count(opened(tmp_path, broken, "a.webp"))
+    assert str(tmp_path) not in str(refused.value)

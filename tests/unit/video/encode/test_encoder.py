@@ -249,3 +249,14 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch, n
             send(encoder, noise)
     assert left_behind(tmp_path) == ["fake_ffmpeg", "work"]
     assert running_children() == []
+
+
+@pytest.mark.parametrize(("body", "reason"), [
+    ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "code -9 .*: it gave no reason; .*memory runs out: close other"),
+    ("sys.stderr.write('/a/b/c.mp4.part: No space left on device'); sys.exit(228)", "code 228 .*: c.mp4.part: No space left on device; free some space"),
+    ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", "code -15 .*; something ended it: run the clip again"),
+])  # fmt: skip
+def test_an_end_of_ffmpeg_comes_with_a_cure(tmp_path, monkeypatch, body, reason):
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", stand_in_ffmpeg(tmp_path, body))
+    with pytest.raises(VideoError, match=reason):
+        ffmpeg.FfmpegProcess([], "clip.mp4", piped=False).finish(lambda: None)

@@ -66,8 +66,8 @@ def test_a_missing_program_is_one_sentence(tmp_path):
             "sys.stderr.write('Svt[info]: hello\\n\\n[x @ 0x1] [enc:x @ 0x2] No driver.\\n[y] later\\n'); sys.exit(1)",
             "No driver",
         ),
-        ("sys.stderr.write('a' * 5000); sys.exit(1)", "a" * 200),
-        ("sys.stderr.buffer.write(b'\\xff\\xfe'); sys.exit(1)", "\ufffd\ufffd"),
+        ("sys.stderr.write('a' * 5000); sys.exit(1)", "a" * 197),
+        ("sys.stderr.buffer.write(b'\\xff\\xfe'); sys.exit(1)", r"\ufffd\ufffd"),
         ("time.sleep(30)", "it did not answer within 0.3 seconds"),
     ],
 )
