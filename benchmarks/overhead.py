@@ -42,6 +42,7 @@ import torch  # noqa: E402
 from comfy.cli_args import args as comfy_args  # noqa: E402
 
 comfy_args.cpu = not torch.cuda.is_available()
+comfy_args.use_pytorch_cross_attention = ARGS.compile  # of core's other functions torch makes no graph
 
 import comfy.model_base  # noqa: E402
 import comfy.model_management  # noqa: E402

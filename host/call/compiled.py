@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import torch
+from comfy.ldm.modules import attention
 from comfy.model_base import BaseModel
 from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrappers
 from torch import Tensor, nn
@@ -34,10 +35,10 @@ _functions: ContextVar[Mapping[str, Function] | None] = ContextVar("zoetrope_fun
 def run_opaque(x: Tensor, name: str) -> Tensor:
     """What the function ``name`` of the UNet call under way makes of ``x``; in a graph it is not looked into."""
     function = (_functions.get() or {}).get(name)
-    if function is None:
-        raise RuntimeError(
-            "A node compiles the UNet in a way that motion models do not know; remove it from this MODEL."
-        )
+    if (
+        function is None
+    ):  # a graph of another state, which core's compile node lets Dynamo use where graphs are in pieces
+        return x.clone().contiguous()
     out = function(x)
     return (out.clone() if out is x else out).contiguous()
 
@@ -81,6 +82,10 @@ def obstacle(base: BaseModel, options: dict[str, Any]) -> str:
     kwargs = {} if patcher is None else patcher.model_options.get(COMPILE_KWARGS) or {}
     if CUDA_GRAPHS & {kwargs.get("backend"), kwargs.get("mode")}:
         return "CUDA graphs do not repeat what a motion model decides anew in each call; use the backend inductor"
+    if attention.optimized_attention is not attention.attention_pytorch:
+        # Torch makes no graph of core's other functions, so the UNet's is in pieces, and no piece but the first gets our
+        # keyword: a later run without motion would find ours.
+        return "with this attention its graph is in pieces; start ComfyUI with --use-pytorch-cross-attention"
     if get_all_wrappers(WrappersMP.DIFFUSION_MODEL, options):
         return "another node (such as EasyCache) wraps the UNet in what torch.compile does not look at again"
     return ""

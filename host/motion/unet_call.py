@@ -95,6 +95,7 @@ class UNetCall:
             self.active = model_calls(base, options, self.inputs)
         self.blocks = self._blocks()
         self.unet_ran = False
+        self.by_graphs = False
         self.others: dict[str, Any] = options.get("patches", {})
 
     def _check_not_split(self, options: dict[str, Any]) -> None:
@@ -138,6 +139,7 @@ class UNetCall:
 
     def run_compiled(self, executor: Any) -> Tensor:
         """The same by graphs of the compiled UNet; one for each set of blocks in which motion modules run."""
+        self.by_graphs = True
         blocks = {_name(block): block for block in self.blocks.values()}
         given = changed(self.given, {compiled.graph_state(blocks): True}, transformer_options=self._options())
         if control := given.arguments.get("control"):  # core takes ControlNets' outputs out of these lists
@@ -170,7 +172,9 @@ class UNetCall:
         block = self.blocks.get(id(layer))
         if block is None:
             return x
-        return compiled.run_opaque(x, _name(block)) if torch.compiler.is_compiling() else self._run_block(block, x)
+        # Where a graph is in pieces, Python runs what lies between, and Dynamo would trace motion modules as graphs of their own.
+        opaque = self.by_graphs or torch.compiler.is_compiling()
+        return compiled.run_opaque(x, _name(block)) if opaque else self._run_block(block, x)
 
     def _run_block(self, block: BlockIndex, x: Tensor) -> Tensor:
         for motion in self.active:

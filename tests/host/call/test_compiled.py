@@ -12,6 +12,7 @@ import comfy.supported_models
 import pytest
 import torch
 import torch._dynamo
+from comfy.ldm.modules import attention
 from comfy.weight_adapter.lora import LoRAAdapter
 from comfy_extras.nodes_torch_compile import TorchCompileModel
 from torch._dynamo.utils import counters
@@ -256,6 +257,14 @@ def test_what_cannot_run_in_graphs_runs_without(model, moving, caplog):
         with new_graphs(0):
             assert_right(row, reference)
         assert len(said(caplog)) == 2 and all(why in line for line in said(caplog))
+
+
+@newest
+def test_attention_that_leaves_the_graph_in_pieces(moving, monkeypatch, caplog):
+    monkeypatch.setattr(attention, "optimized_attention", attention.attention_sub_quad)
+    with new_graphs(0):
+        assert_right(compiled(moving), moving)
+    assert "--use-pytorch-cross-attention" in said(caplog)[0]
 
 
 @newest
