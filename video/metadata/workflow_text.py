@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from ...inputs.quoting import reason_of
 
@@ -20,8 +21,9 @@ def workflow_metadata(prompt: object, extra: object) -> dict[str, str]:
     Raises:
         ValueError: it is nothing that JSON can hold.
     """
-    pairs = {} if prompt is None else {"prompt": prompt}
-    pairs |= dict(extra) if isinstance(extra, Mapping) else {}
+    pairs: dict[str, object] = {} if prompt is None else {"prompt": prompt}
+    if isinstance(extra, Mapping):
+        pairs |= cast("Mapping[str, object]", extra)
     try:
         return {str(key): json.dumps(value) for key, value in pairs.items()}
     except (TypeError, ValueError, RecursionError) as error:

@@ -99,7 +99,7 @@ def test_strength_zero_is_nothing(model, name):
 
 def test_other_files_are_refused(model, tmp_path):
     ordinary = put("loras", tmp_path / "ordinary.safetensors", {"lora_unet_x.lora_up.weight": torch.zeros(2, 2)})
-    with pytest.raises(ValueError, match=r"ordinary.safetensors' is no domain adapter.*Load LoRA"):
+    with pytest.raises(ValueError, match=r"ordinary.safetensors': this file is no domain adapter.*Load LoRA"):
         apply_domain_adapter(model, ordinary, 1.0, ALWAYS)
     assert "models/loras" in missing_adapter("nowhere.ckpt")
 
