@@ -14,7 +14,7 @@ from comfy import model_management
 from comfy_api.latest import Input, InputImpl
 
 from ...inputs.quoting import plain
-from ...video.audio_track import fit_audio
+from ...video.audio_track import AudioTrack, fit_audio
 from ...video.decode.container import VideoFile
 from ...video.decode.frame_times import TimeMap, TimeSelection
 from ...video.decode.read_settings import HDR_CHOICES, INTERLACED_CHOICES, ReadSettings
@@ -89,16 +89,13 @@ def copy_video(
         plan = TimeMap(scan(VideoFile(str(source), check, AS_IT_IS)).timeline, TimeSelection())
         frames = _frames(plan, settings.length, sound_seconds(audio))
         seconds = frames / plan.rate
-        track = fit_audio(audio["waveform"], int(audio["sample_rate"]), seconds)
-        if track is None:
-            raise ValueError("The film is too short to hold a sound: use a longer one.")
         claim = claimed_output(settings.filename_prefix, facts.format.extension, facts.size, save=settings.save_output)
         file = stack.enter_context(claim)
         job = CopyJob(
             source=source,
             facts=facts,
             path=file.path,
-            audio=track,
+            audio=_track(audio, seconds),
             seconds=seconds,
             again=-(-frames // plan.count) - 1,
             is_whole=frames % plan.count == 0,
@@ -119,6 +116,13 @@ def _checked(settings: VideoSettings, audio: Mapping[str, Any] | None) -> Mappin
     if settings.pingpong or settings.loop_count:
         raise ValueError("A video is copied as it is: turn pingpong off and set loop_count to 0.")
     return audio
+
+
+def _track(audio: Mapping[str, Any], seconds: Fraction) -> AudioTrack:
+    track = fit_audio(audio["waveform"], int(audio["sample_rate"]), seconds)
+    if track is None:
+        raise ValueError("The film is too short to hold a sound: use a longer one.")
+    return track
 
 
 def _frames(plan: TimeMap, length: str, sound: Fraction) -> int:
