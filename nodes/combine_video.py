@@ -2,6 +2,7 @@
 
 from comfy_api.latest import Input, io
 
+from ..host.video.copy_video import copy_video
 from ..host.video.frame_source import frame_source
 from ..host.video.output_files import filled_prefix
 from ..host.video.save_settings import BIT_DEPTHS, LENGTHS, VideoSettings, check_widgets
@@ -26,7 +27,7 @@ class CombineVideo(io.ComfyNode):
                 "latents are decoded a few frames at a time, so long clips need no more memory than short ones."
             ),
             search_aliases=["VHS_VideoCombine", "video combine", "save video", "save gif", "mp4", "webp", "animation"],
-            inputs=[*cls._what_to_write(), *cls._how_to_write()],
+            inputs=[*cls._what_to_write(), *cls._how_to_write(), *cls._with_the_sound()],
             outputs=[
                 io.Video.Output(
                     display_name="video", tooltip="The finished file, for Trim Video, Get Video Components and others."
@@ -75,6 +76,11 @@ class CombineVideo(io.ComfyNode):
                 "10; png files store 16 instead of 10.",
             ),
             *saving_inputs(),
+        ]
+
+    @staticmethod
+    def _with_the_sound() -> list[io.Input]:
+        return [
             io.Combo.Input(
                 "length",
                 options=list(LENGTHS),
@@ -82,6 +88,12 @@ class CombineVideo(io.ComfyNode):
                 optional=True,
                 tooltip="How long the film is. frames: all frames; the sound is cut or padded. cut to sound: it ends with the "
                 "sound. loop to sound: the frames come again until the sound ends.",
+            ),
+            io.Video.Input(
+                "video",
+                optional=True,
+                tooltip="A finished film that gets the sound of audio, in place of images or samples. Its pictures are copied "
+                "and not decoded: it keeps its format and frame rate.",
             ),
         ]
 
@@ -102,8 +114,9 @@ class CombineVideo(io.ComfyNode):
         save_output: bool = True,
         save_workflow: bool = True,
         length: str = LENGTHS[0],
+        video: Input.Video | None = None,
     ) -> io.NodeOutput:
-        plan = VideoSettings(
+        settings = VideoSettings(
             frame_rate=frame_rate,
             format=format,
             filename_prefix=filled_prefix(filename_prefix, cls.hidden.prompt, cls.hidden.extra_pnginfo),
@@ -113,10 +126,13 @@ class CombineVideo(io.ComfyNode):
             bit_depth=int(bit_depth),
             save_output=save_output,
             length=length,
-        ).resolved()
-        source = frame_source(images, samples, vae)
+        )
         metadata = embedded_workflow(save_workflow, cls.hidden.prompt, cls.hidden.extra_pnginfo)
-        saved = save_video(source, plan, audio, metadata)
+        if video is not None and images is None and samples is None:
+            saved = copy_video(video, settings, audio, metadata)
+        else:
+            plan = settings.resolved()
+            saved = save_video(frame_source(images, samples, vae, video), plan, audio, metadata)
         return io.NodeOutput(saved.video_output(), ui=saved.ui())
 
     @classmethod

@@ -28,13 +28,16 @@ class FrameSource:
     in_memory: bool = False
 
 
-def frame_source(images: torch.Tensor | None, samples: Mapping[str, Any] | None, vae: Any) -> FrameSource:
+def frame_source(
+    images: torch.Tensor | None, samples: Mapping[str, Any] | None, vae: Any, video: object = None
+) -> FrameSource:
     """Return the frames of exactly one of IMAGE and LATENT.
 
     Args:
         images: (F, H, W, C) floats 0-1, or None.
         samples: a LATENT, or None.
         vae: decodes the latents; needed with samples.
+        video: a finished film, which must not be there beside them.
 
     Raises:
         ValueError: both or none are connected, the VAE is missing or does not fit, or there are no frames.
@@ -42,6 +45,8 @@ def frame_source(images: torch.Tensor | None, samples: Mapping[str, Any] | None,
     if (images is None) == (samples is None):
         found = "Both images and samples are" if images is not None else "Neither images nor samples is"
         raise ValueError(f"{found} connected: connect exactly one of them.")
+    if video is not None:
+        raise ValueError("A video and frames are connected: connect exactly one of images, samples and video.")
     if samples is not None:
         if vae is None:
             raise ValueError("There are samples but no vae to decode them: connect the checkpoint's VAE to vae.")

@@ -95,7 +95,7 @@ def save_video(
     Raises:
         ValueError: a setting is impossible, or ffmpeg failed; nothing is left on disk.
     """
-    order = plan.order(source.frames, _seconds(audio))
+    order = plan.order(source.frames, sound_seconds(audio))
     model_management.throw_exception_if_processing_interrupted()
     first = source.at(order[: min(WRITTEN_AT_ONCE, source.frames)])
     track = _track(audio, plan.format, len(order) / plan.frame_rate)
@@ -197,7 +197,7 @@ def _groups(order: list[int], frames: int) -> Iterator[range]:
             yield range(place, min(place + WRITTEN_AT_ONCE, stop))
 
 
-def _seconds(audio: Mapping[str, Any] | None) -> Fraction:
+def sound_seconds(audio: Mapping[str, Any] | None) -> Fraction:
     """Length of the sound, 0 without any."""
     if audio is None or audio["waveform"].numel() == 0:
         return Fraction(0)

@@ -200,7 +200,7 @@ def test_defaults_are_those_of_the_schema(folders):
 
 
 def test_input_order_is_the_contract():
-    names = "frame_rate format filename_prefix images samples vae audio loop_count pingpong quality bit_depth save_output save_workflow length"
+    names = "frame_rate format filename_prefix images samples vae audio loop_count pingpong quality bit_depth save_output save_workflow length video"
     assert [i.id for i in CombineVideo.GET_SCHEMA().inputs] == names.split()
 
 

@@ -1,0 +1,137 @@
+"""Another sound for a finished film: its pictures are copied as they are, nothing is decoded."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+
+from .audio_track import AudioTrack
+from .decode.container import VideoFile
+from .encode.ffmpeg_arguments import AUDIO_FILE, METADATA, WHOLE_LAYOUTS
+from .ffmpeg import FfmpegProcess
+from .file_names import part_path
+from .formats.table import FORMATS
+from .formats.video_format import VideoFormat
+from .metadata.workflow_text import write_ffmetadata
+
+WEB_CODECS = ("vp8", "vp9", "av1")  # that a webm holds
+MP4_CODECS = ("h264", "hevc", "av1", "mpeg4", "vp9")
+SILENT = ("gif", "apng")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FilmFacts:
+    """What is known of a finished film before it is copied.
+
+    Attributes:
+        stream: number of its picture in the file.
+        codec: ffmpeg's name.
+        pixels: ffmpeg's pixel format.
+        size: (width, height) as stored.
+        format: the row of the table whose container holds the copy.
+    """
+
+    stream: int
+    codec: str
+    pixels: str
+    size: tuple[int, int]
+    format: VideoFormat
+
+
+def film_facts(path: str) -> FilmFacts:
+    """Look into a file.
+
+    Raises:
+        ValueError: it cannot be read, or is of a kind that holds no sound.
+    """
+    file = VideoFile(path)
+    with file.open() as container:
+        stream = file.picture(container)
+        codec, kind = stream.codec_context.name.removeprefix("lib"), container.format.name
+        if kind in SILENT:
+            raise ValueError(f"A {kind} file holds no sound: connect its images instead, and choose h264-mp4.")
+        if kind.startswith("mov,") and codec in MP4_CODECS:
+            name = "h264-mp4"
+        elif kind.startswith("mov,"):
+            name = "prores-mov"
+        else:
+            name = "vp9-webm" if codec in WEB_CODECS else "ffv1-mkv"
+        size = stream.codec_context.width, stream.codec_context.height
+        row = replace(FORMATS[name], codec=codec)
+        return FilmFacts(
+            stream=stream.index, codec=codec, pixels=stream.codec_context.pix_fmt or "", size=size, format=row
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CopyJob:
+    """A film with another sound.
+
+    Attributes:
+        source: the film.
+        facts: of it.
+        path: finished file.
+        audio: as long as the result.
+        seconds: length of the result.
+        again: how often the film comes again, before it is cut.
+        is_whole: it is not cut.
+        metadata: keys and JSON texts to embed; those of the source are left out.
+        work_dir: existing folder for temporary files.
+    """
+
+    source: Path
+    facts: FilmFacts
+    path: Path
+    audio: AudioTrack
+    seconds: Fraction
+    again: int = 0
+    is_whole: bool = True
+    metadata: dict[str, str] = field(default_factory=dict[str, str])
+    work_dir: Path | None = None
+
+
+def copy_with_sound(job: CopyJob, check: Callable[[], None]) -> None:
+    """Write the file: whole under its name, or not at all where the caller removes its part.
+
+    Args:
+        job: what is written where.
+        check: called while waiting; it may raise to abandon the copy.
+
+    Raises:
+        VideoError: ffmpeg failed.
+    """
+    with ExitStack() as stack:
+        folder = tempfile.TemporaryDirectory(prefix="zoetrope-", dir=job.work_dir, ignore_cleanup_errors=True)
+        work = Path(stack.enter_context(folder)).resolve()
+        job.audio.write_raw(work / AUDIO_FILE)
+        write_ffmetadata(work / METADATA, job.metadata)
+        process = FfmpegProcess(copy_arguments(job, work), job.path.name, piped=False)
+        stack.callback(process.kill)
+        process.finish(check)
+        os.replace(part_path(job.path), job.path)
+
+
+def copy_arguments(job: CopyJob, work: Path) -> list[str]:
+    """Ffmpeg's arguments; ``work`` has the sound and the metadata."""
+    row, audio = job.facts.format, job.audio
+    film = ["-stream_loop", str(job.again), "-i", f"file:{job.source.resolve()}"]
+    sound = [
+        "-f",
+        "f32le",
+        "-ar",
+        str(audio.sample_rate),
+        "-ac",
+        str(audio.channels),
+        "-i",
+        f"file:{work / AUDIO_FILE}",
+    ]
+    tags = ["-f", "ffmetadata", "-i", f"file:{work / METADATA}"]
+    channels = audio.channels if audio.channels in WHOLE_LAYOUTS else 2
+    maps = ["-map", f"0:{job.facts.stream}", "-map", "1:a", "-map_metadata", "2", "-map_chapters", "-1"]
+    coded = ["-c:v", "copy", *(row.audio or ()), "-ac", str(channels)]
+    cut = [] if job.is_whole else ["-t", f"{float(job.seconds):.6f}"]
+    target = ["-disposition:v:0", "default", *row.container(0), "-f", row.muxer]
+    return [*film, *sound, *tags, *maps, *coded, *cut, *target, f"file:{part_path(job.path).resolve()}"]
