@@ -20,6 +20,7 @@ from ..temporal.values.frame_values import FrameValues, values_of
 from ..temporal.windows.blending import blend_shares
 from ..temporal.windows.schedules import windows_for_step
 from ..temporal.windows.settings import FUSE_METHODS, WITHOUT_OVERLAP, WindowSettings
+from .call.schedule_place import step_at
 from .call.strength import Strength
 from .lora.bypass import loras_of
 from .motion.settings import settings_of
@@ -40,6 +41,7 @@ class PlannedStep:
         windows: frame numbers of each window.
         shares: of each frame of each window in the result.
         anchors: frames that go through the UNet without being part of a window.
+        place: number by which windows are placed; see `step_at`.
     """
 
     number: int
@@ -47,6 +49,7 @@ class PlannedStep:
     windows: list[list[int]]
     shares: list[list[float]]
     anchors: int = 0
+    place: int = 0
 
     @property
     def frames(self) -> int:
@@ -98,23 +101,25 @@ def planned_steps(model: ModelPatcher, frames: int, steps: int, every: int = 1) 
     handler = model.model_options.get("context_handler")
     sigmas = calculate_sigmas(model.model.model_sampling, "normal", steps)  # what stages are compared with
     for number in range(0, steps, every):
+        place = step_at(model.model.model_sampling, sigmas, number)
         if isinstance(handler, WindowHandler):
             stage = handler.stage_at(model.model, float(sigmas[number]))
-            yield _our_step(None if stage is None else stage.settings, frames, number)
+            step = _our_step(None if stage is None else stage.settings, frames, number, place)
         elif isinstance(handler, IndexListContextHandler):
-            yield _cores_step(handler, frames, number)
+            step = _cores_step(handler, frames, number)
         else:
-            yield _whole(frames, number, "" if handler is None else f" ({type(handler).__name__} of another pack)")
+            step = _whole(frames, number, "" if handler is None else f" ({type(handler).__name__} of another pack)")
+        yield replace(step, place=place)
 
 
 def _whole(frames: int, number: int, why: str = "") -> PlannedStep:
     return PlannedStep(number, f"all frames at once{why}", [list(range(frames))], [[1.0] * frames])
 
 
-def _our_step(settings: WindowSettings | None, frames: int, number: int) -> PlannedStep:
+def _our_step(settings: WindowSettings | None, frames: int, number: int, place: int) -> PlannedStep:
     if settings is None or not settings.acts_on(frames):
         return _whole(frames, number)
-    windows = windows_for_step(settings, frames, number)
+    windows = windows_for_step(settings, frames, place)
     return PlannedStep(number, _in_words(settings), windows, blend_shares(settings, windows, frames))
 
 
@@ -155,7 +160,7 @@ def _row(model: ModelPatcher, step: PlannedStep, frames: int) -> Row:
 
     def within(window: list[int]) -> list[list[int]]:
         views = None if settings is None else settings_within(settings, len(window), frames)
-        cut = [] if views is None else windows_for_step(views, len(window), step.number)
+        cut = [] if views is None else windows_for_step(views, len(window), step.place)
         return [[window[place] for place in view] for view in cut]
 
     note = f"{_count(len(step.windows), 'window')}, {step.frames / frames:.2f} passes"

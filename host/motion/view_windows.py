@@ -13,7 +13,7 @@ from ...temporal.windows.blending import blend_shares
 from ...temporal.windows.schedules import windows_for_step
 from ...temporal.windows.settings import WindowSettings
 from ..call import keys
-from ..call.sampling_range import sampling_step
+from ..call.schedule_place import window_step
 
 # Schedules that run on from the last frame into the first, and what they are where those are no neighbours.
 OPEN = {"looped_uniform": "standard_uniform"}
@@ -54,7 +54,8 @@ def views_at(model: ModelPatcher, frames: int, total: int, timestep: Tensor, opt
     settings = None if settings is None else settings_within(settings, frames, total)
     if settings is None:
         return ()
-    windows = windows_for_step(settings, frames, sampling_step(options, timestep)[0])
+    step = window_step(model.get_model_object("model_sampling"), options, timestep)
+    windows = windows_for_step(settings, frames, step)
     return view_groups(windows, blend_shares(settings, windows, frames), timestep.device)
 
 

@@ -25,6 +25,7 @@ from ..call.conditioning_rows import conds_of_window, rows_of_window
 from ..call.evolved import refuse_its_motion, refuse_its_windows
 from ..call.frames import published_frames
 from ..call.sampling_range import sampling_step
+from ..call.schedule_place import window_step
 from ..call.wrappers import bound, put_on, require_image_latents
 from ..motion import memory
 from ..motion.clip_run import prepare_clip_runs
@@ -140,7 +141,7 @@ class WindowHandler(ContextHandlerABC):
         total = x_in.shape[0]
         stage = self.stage_at(model, timestep[0]) or self.stages[-1]  # core asks should_use_context before
         step, steps = sampling_step(options, timestep)
-        windows = windows_for_step(stage.settings, total, step)
+        windows = windows_for_step(stage.settings, total, window_step(model.model_sampling, options, timestep))
         pieces = list(zip(windows, blend_shares(stage.settings, windows, total), strict=True))
         together = stage.windows_per_batch or _windows_that_fit(model, conds, windows, x_in)
         progress = WindowProgress(step, steps, len(windows), total)

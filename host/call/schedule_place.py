@@ -1,0 +1,66 @@
+"""The number of a sampling step, from its place in the model's noise schedule.
+
+A run does not know the run that it is a part of: a second stage, the lower half of split sigmas and a second pass start
+at their own first step. What two such runs have in common is the noise level of a step and that of the next one.
+
+Shapes: S = steps of the run, T = levels in the model's noise schedule.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .sampling_range import sampling_step
+
+ON_GRID = 0.2  # steps whose number would be this far from a whole one are not evenly spaced
+
+
+def window_step(model_sampling: nn.Module, options: Mapping[str, Any], timestep: Tensor) -> int:
+    """The step number by which the windows of a UNet call are placed; equal in a whole run and in its parts.
+
+    Args:
+        model_sampling: of the model.
+        options: transformer_options with ``sample_sigmas``.
+        timestep: (R,) sigmas of the call, R rows.
+    """
+    sigmas = options.get("sample_sigmas")
+    step = sampling_step(options, timestep)[0]
+    return step if sigmas is None else step_at(model_sampling, sigmas, step)
+
+
+def step_at(model_sampling: nn.Module, sigmas: Tensor, step: int) -> int:
+    """The number of a step among steps of its size from the start of the noise schedule on.
+
+    For schedulers whose steps are equally far apart in training time (normal, simple, sgm_uniform) it is the number in
+    the whole run; ddim_uniform begins with 1. The steps of the others differ in size; there the number of training steps
+    before it serves, which changes from step to step as well. The step that removes the last noise follows the one before
+    it; only a part of a run that is nothing but this step cannot know that.
+
+    Args:
+        model_sampling: of the model.
+        sigmas: (S + 1,) noise levels of all steps of the run and the last one's result.
+        step: number in this run.
+    """
+    if step + 1 >= len(sigmas) or getattr(model_sampling, "sigmas", None) is None:
+        return step
+    if step and float(sigmas[step + 1]) == 0:
+        return step_at(model_sampling, sigmas, step - 1) + 1
+    here, following = (_place(model_sampling, float(sigma)) for sigma in sigmas[step : step + 2])
+    size = following - here
+    number = here / size if size > 0 else here
+    return round(number) if abs(number - round(number)) <= ON_GRID else round(here)
+
+
+def _place(model_sampling: nn.Module, sigma: float) -> float:
+    """How many training steps lie before a noise level, between two of them by its logarithm; T for no noise."""
+    table = model_sampling.get_buffer("sigmas").detach().to("cpu", torch.float64).log()
+    levels = len(table)
+    if sigma <= 0:
+        return float(levels)
+    level = torch.tensor(sigma, dtype=torch.float64).log()
+    above = min(max(int(torch.searchsorted(table, level)), 1), levels - 1)
+    low, high = float(table[above - 1]), float(table[above])
+    share = min(max((float(level) - low) / (high - low), 0.0), 1.0) if high > low else 1.0
+    return levels - 1 - (above - 1 + share)
