@@ -119,7 +119,7 @@ def write_pyright_settings(host: Host) -> None:
 
     NumPy's stubs need 3.12: read as an older Python, half of them are of unknown type.
     """
-    paths = [str(host.comfyui), str(PACK / "scripts")]
+    paths = [str(host.comfyui), str(PACK / "scripts"), str(PACK / "tests")]
     settings = {
         "extends": "../pyproject.toml",
         "extraPaths": paths,

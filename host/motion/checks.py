@@ -15,6 +15,7 @@ from ..call.context_handler import StagedHandler, frames_at_once
 from ..call.run_report import begin_report
 from ..call.wrappers import bound, require_image_latents
 from . import noise_schedule
+from .run_schedule import schedule_of_run
 from .settings import MotionSettings, settings_of
 from .view_windows import frames_in_view
 
@@ -29,7 +30,8 @@ def start_run(executor, *args, **kwargs):
     Raises:
         ValueError: not an image latent, or more frames at once than a motion model has positions for.
     """
-    guider, call = executor.class_obj, bound(WrappersMP.OUTER_SAMPLE, args, kwargs).arguments
+    guider, given = executor.class_obj, bound(WrappersMP.OUTER_SAMPLE, args, kwargs)
+    call = given.arguments
     noise = call["noise"]
     require_image_latents(
         "A motion model",
@@ -49,7 +51,9 @@ def start_run(executor, *args, **kwargs):
         require_positions(_named(settings), limit, together, cure)
     if frames > 1 and not getattr(handler, "continues", False):  # said when the clip began
         advise(model, together, sampler_name(call["sampler"]))
-    out = executor(*args, **kwargs)
+    still = frames == 1 or not active_settings(model)
+    with schedule_of_run(guider, call, still):
+        out = executor(*given.args, **given.kwargs)
     if frames > 1:
         report.say_still((settings, settings.name) for settings in active_settings(model))
     return out

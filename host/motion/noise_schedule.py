@@ -3,13 +3,14 @@
 import logging
 from dataclasses import dataclass
 
-import comfy.model_sampling
 import comfy.utils
 import torch
 from comfy.model_patcher import ModelPatcher
+from comfy.model_sampling import EPS, V_PREDICTION, ModelSamplingDiscrete
 from comfy.patcher_extension import CallbacksMP, WrappersMP
 from comfy_extras.nodes_model_advanced import LCM, ModelSamplingDiscreteDistilled
 
+from ...inputs.quoting import plain
 from ...motion_models.noise_schedules import BETA_SCHEDULES, START, BetaSchedule
 from ..call import keys
 from ..call.wrappers import bound, put_on
@@ -30,30 +31,42 @@ class _Settings:
 
 @dataclass(frozen=True, eq=False)
 class OwnTables:
-    """The sigma tables that belong to one model_sampling object, kept where nothing can write to them."""
+    """The sigma tables that belong to one model_sampling object, kept where nothing can write to them.
+
+    Attributes:
+        sampling: the object.
+        tables: its buffers by name.
+        before: what the MODEL had before the first motion model.
+        schedule: whose noise levels they are, None for those that were there.
+    """
 
     sampling: torch.nn.Module
     tables: tuple[tuple[str, torch.Tensor], ...]
+    before: torch.nn.Module
+    schedule: BetaSchedule | None = None
 
 
 def apply_schedule(model: ModelPatcher, name: str) -> None:
-    """Put the schedule on ``model`` (a clone owned by the caller), keeping its prediction type.
+    """Put the schedule on ``model`` (a clone owned by the caller).
+
+    What the noise levels do not say stays as it was: the type of prediction, zero terminal SNR and sigma_data, of the
+    checkpoint or of an earlier node. Schedules for LCM have a type of their own.
 
     Args:
         model: patcher of an SD1.5 or SDXL model.
         name: a key of `BETA_SCHEDULES`, or ``use_existing``.
     """
+    existing = model.get_model_object("model_sampling")
+    own: OwnTables | None = model.get_attachment(keys.NOISE_SCHEDULE)
+    before = own.before if own is not None and own.sampling is existing else existing
     if name != USE_EXISTING:
-        schedule = BETA_SCHEDULES[name]
-        settings = {"beta_schedule": schedule.betas, "linear_start": START, "linear_end": schedule.end}
-        existing = model.get_model_object("model_sampling")
-        ours = _build(schedule, settings, isinstance(existing, comfy.model_sampling.V_PREDICTION))
+        ours = _build(BETA_SCHEDULES[name], existing)
         if line := _replaced(model, existing, ours):
-            log.warning("beta_schedule %s replaces %s.", name, line)
+            log.warning("beta_schedule %s replaces %s.", plain(name), line)
         model.add_object_patch("model_sampling", ours)
     sampling = model.get_model_object("model_sampling")
     tables = tuple((key, table.detach().to("cpu", copy=True)) for key, table in sampling.named_buffers())
-    model.set_attachments(keys.NOISE_SCHEDULE, OwnTables(sampling, tables))
+    model.set_attachments(keys.NOISE_SCHEDULE, OwnTables(sampling, tables, before, BETA_SCHEDULES.get(name)))
 
 
 def _replaced(model: ModelPatcher, existing: torch.nn.Module, ours: torch.nn.Module) -> str:
@@ -65,7 +78,24 @@ def _replaced(model: ModelPatcher, existing: torch.nn.Module, ours: torch.nn.Mod
         return "that of the motion model applied before; the later one wins, use_existing would keep the earlier one"
     if "model_sampling" not in model.object_patches:
         return ""
-    return f"the noise schedule that an earlier node set ({type(existing).__name__}); use_existing would keep that one"
+    kept, lost = _facts(existing, ours)
+    stays = f"; kept of it: {kept}" if kept else ""
+    goes = f", and its {lost}" if lost else ""
+    return (
+        f"the noise schedule that an earlier node set ({type(existing).__name__}){goes}{stays}; use_existing would keep "
+        "all of that one"
+    )
+
+
+def _facts(existing: torch.nn.Module, ours: torch.nn.Module) -> tuple[str, str]:
+    """What was set beside the noise levels, in words: what ours keeps, and what it does not."""
+    told = {
+        "zero terminal SNR": [bool(getattr(sampling, "zsnr", False)) for sampling in (existing, ours)],
+        "v-prediction": [isinstance(sampling, V_PREDICTION) for sampling in (existing, ours)],
+    }
+    kept = [name for name, (was, stays) in told.items() if was and stays]
+    lost = [name for name, (was, stays) in told.items() if was and not stays]
+    return " and ".join(kept), " and ".join(lost)
 
 
 def _same_tables(sampling: torch.nn.Module, own: OwnTables) -> bool:
@@ -73,22 +103,47 @@ def _same_tables(sampling: torch.nn.Module, own: OwnTables) -> bool:
     return all(name in found and torch.equal(found[name].detach().cpu(), table) for name, table in own.tables)
 
 
-def _build(schedule: BetaSchedule, settings: dict, v_prediction: bool) -> torch.nn.Module:
+def _build(schedule: BetaSchedule, existing: torch.nn.Module) -> torch.nn.Module:
+    settings = _Settings({"beta_schedule": schedule.betas, "linear_start": START, "linear_end": schedule.end})
     if schedule.lcm_steps:
 
         class Distilled(ModelSamplingDiscreteDistilled, LCM):
             original_timesteps = schedule.lcm_steps
 
-        return Distilled(_Settings(settings))
-    prediction = comfy.model_sampling.V_PREDICTION if v_prediction else comfy.model_sampling.EPS
-    return type("Discrete", (comfy.model_sampling.ModelSamplingDiscrete, prediction), {})(_Settings(settings))
+        return Distilled(settings)
+    discrete = type("Discrete", (ModelSamplingDiscrete, prediction_of(existing)), {})
+    ours = discrete(settings, zsnr=bool(getattr(existing, "zsnr", False)))
+    ours.sigma_data = getattr(existing, "sigma_data", ours.sigma_data)
+    return ours
+
+
+def prediction_of(sampling: torch.nn.Module) -> type:
+    """The class that says what the UNet predicts; EPS in place of LCM's, which goes with LCM's noise levels."""
+    mixed_in = (part for part in type(sampling).__mro__ if not issubclass(part, torch.nn.Module) and part is not object)
+    found = next(mixed_in, EPS)
+    return EPS if issubclass(found, LCM) else found
+
+
+def with_later_facts(model: ModelPatcher) -> torch.nn.Module | None:
+    """The motion model's noise levels with what a later node set beside the checkpoint's own, such as core's
+    ModelSamplingDiscrete; None where no such node is or where it set other noise levels.
+    """
+    own: OwnTables | None = model.get_attachment(keys.NOISE_SCHEDULE)
+    active = model.get_model_object("model_sampling")
+    if own is None or own.sampling is active or own.schedule is None or own.schedule.lcm_steps:
+        return None
+    if not isinstance(active, ModelSamplingDiscrete) or isinstance(active, ModelSamplingDiscreteDistilled):
+        return None
+    checkpoints = ModelSamplingDiscrete(model.model.model_config, zsnr=active.zsnr)
+    same = checkpoints.sigmas.shape == active.sigmas.shape and torch.allclose(checkpoints.sigmas, active.sigmas.cpu())
+    return _build(own.schedule, active) if same else None
 
 
 def overridden(model: ModelPatcher) -> str:
     """A sentence when a later node replaced the schedule that Apply Motion Model set, else nothing."""
     own: OwnTables | None = model.get_attachment(keys.NOISE_SCHEDULE)
     active = model.get_model_object("model_sampling")
-    if own is None or own.sampling is active:
+    if own is None or own.sampling is active or with_later_facts(model) is not None:
         return ""
     if _same_tables(active, own):
         return ""

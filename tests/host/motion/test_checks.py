@@ -102,7 +102,7 @@ def model_sampling(model, *arguments):
 
 
 def test_a_schedule_set_behind_the_motion_model(model, motions, caplog):
-    (line,) = lines_of_run(caplog, model_sampling(animate(model, motions("v2")), "eps", False))
+    (line,) = lines_of_run(caplog, model_sampling(animate(model, motions("v2")), "lcm", False))
     assert "replaced by a later node" in line and "leave beta_schedule on auto" in line
 
 
@@ -142,7 +142,7 @@ def test_weights_of_a_motion_lora_that_are_of_no_layer(tmp_path, caplog):
     with caplog.at_level("WARNING", "zoetrope"):
         lora.load_motion_lora("odd.safetensors", lora.Strength())
     (line,) = [record.getMessage() for record in caplog.records]
-    assert "'odd.safetensors': 2 weights are of no known layer" in line and f"{name}.up.weight" in line
+    assert "'odd.safetensors': 2 weights are of no known layer" in line and name[:70] in line
 
 
 def test_a_motion_lora_that_fits_is_silent(model, motions, tmp_path, caplog):

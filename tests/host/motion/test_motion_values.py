@@ -71,14 +71,14 @@ def test_effect_per_frame_in_windows_belongs_to_the_frame_of_the_clip(model, mot
     def one_step(effect):
         return sample(apply_windows(animate(model, motion, **only_last_module(effect)), windows), frames=20, steps=1)
 
-    ours, still = one_step(values), one_step(0.0)
+    ours, still = one_step(values), one_step([0.0] * 20)
     for frame, value in enumerate(values):
         assert (relative_error(ours[frame], still[frame]) < 1e-5) == (value == 0.0)
 
 
 @pytest.mark.newest_host
 def test_mask_of_zeros_and_ones(model, motion, moving):
-    still = sample(animate(model, motion, effect=0.0))
+    still = sample(animate(model, motion, effect=[0.0]))  # one number would take the noise schedule away too
     assert relative_error(sample(animate(model, motion, mask=torch.zeros(1, 64, 64))), still) < 1e-5
     assert relative_error(sample(animate(model, motion, mask=torch.ones(64, 64))), moving) < 1e-5
 
@@ -115,7 +115,7 @@ def test_a_block_it_lacks_is_a_line_in_the_log(model, tmp_path, caplog):
 
 
 def test_keyframes_multiply_effect_over_the_steps(model, motion):
-    plain = predictions(animate(model, motion, effect=0.0))
+    plain = predictions(animate(model, motion, effect=[0.0]))
     ours = predictions(animate(model, motion, timestep_keyframes=keyframes((0.0, 0.0), (0.5, 1.0))))
     assert relative_error(ours[0], plain[0]) < 1e-6
     assert relative_error(ours[-1], plain[-1]) > 1e-3

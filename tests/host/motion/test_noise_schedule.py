@@ -1,5 +1,7 @@
 """Noise schedules: the right tables, on the right MODEL, also under the host's dynamic VRAM loader."""
 
+from types import SimpleNamespace
+
 import comfy.model_base
 import comfy.model_management
 import comfy.model_patcher
@@ -10,7 +12,7 @@ import torch
 from comfy.patcher_extension import CallbacksMP
 
 from support.toy_models import unet as toy
-from support.toy_models.files import animate, motion_model
+from support.toy_models.files import animate, motion_model, relative_error
 from zoetrope.host.motion import noise_schedule as betas
 
 PLAIN_SIGMA_MAX = 14.6146  # SD1.5: betas linspace(sqrt .00085, sqrt .012)^2
@@ -186,7 +188,52 @@ def test_v_prediction_set_by_an_earlier_node_is_kept_and_said(model, tmp_path, c
     with caplog.at_level("WARNING", "zoetrope"):
         animated = animate(patched, motion_model(tmp_path))
     assert isinstance(animated.get_model_object("model_sampling"), comfy.model_sampling.V_PREDICTION)
-    assert "use_existing would keep that one" in caplog.text
+    assert animated.get_model_object("model_sampling").zsnr
+    assert "kept of it: zero terminal SNR and v-prediction; use_existing would keep all of that one" in caplog.text
+
+
+@pytest.mark.parametrize("prediction", ["eps", "v_prediction"])
+@pytest.mark.parametrize("zsnr", [False, True])
+def test_prediction_and_zero_terminal_snr_stay_in_both_orders(model, tmp_path, prediction, zsnr, caplog):
+    """The noise levels are the motion model's: those of core's node on a checkpoint that was trained with its betas."""
+    motion = motion_model(tmp_path)
+    before = animate(core_node(model, prediction, zsnr), motion)
+    after = core_node(animate(model, motion), prediction, zsnr)
+    betas = {"beta_schedule": "sqrt_linear", "linear_start": 0.00085, "linear_end": 0.012, "zsnr": zsnr}
+    expected = comfy.model_sampling.ModelSamplingDiscrete(SimpleNamespace(sampling_settings=betas)).sigmas
+    assert torch.equal(tables(before), expected)
+    with caplog.at_level("WARNING", "zoetrope"):
+        caplog.clear()
+        assert relative_error(sample(after), sample(before)) < 1e-5
+    assert "was replaced by a later node" not in caplog.text
+
+
+@pytest.mark.parametrize("zsnr", [False, True])
+@pytest.mark.parametrize("frames_and_effect", [(1, 1.0), (4, 0.0)])
+def test_a_run_without_motion_is_the_plain_checkpoints(model, tmp_path, zsnr, frames_and_effect):
+    frames, effect = frames_and_effect
+    plain = core_node(model, "eps", zsnr)
+    animated = animate(plain, motion_model(tmp_path), effect=effect)
+    noise = toy.noise_for(frames, 8)
+    assert relative_error(toy.sample(animated, noise=noise, steps=3), toy.sample(plain, noise=noise, steps=3)) < 1e-6
+    moving = animate(plain, motion_model(tmp_path))
+    assert (
+        frames == 1
+        or relative_error(toy.sample(moving, noise=noise, steps=3), toy.sample(plain, noise=noise, steps=3)) > 0.01
+    )
+
+
+def test_other_noise_levels_of_a_later_node_stay_and_are_said(model, tmp_path, caplog):
+    """They are no fact beside the checkpoint's: somebody chose them."""
+    animated = animate(model, motion_model(tmp_path))
+    other = animated.clone()
+    settings = {"beta_schedule": "linear", "linear_start": 0.001, "linear_end": 0.02}
+    chosen = comfy.model_sampling.ModelSamplingDiscrete
+    chosen = type("Chosen", (chosen, comfy.model_sampling.EPS), {})(SimpleNamespace(sampling_settings=settings))
+    other.add_object_patch("model_sampling", chosen)
+    with caplog.at_level("WARNING", "zoetrope"):
+        sample(other)
+    assert "was replaced by a later node (Chosen)" in caplog.text
 
 
 def test_a_table_overwritten_while_loading_is_put_back(model, tmp_path, caplog):
