@@ -18,7 +18,9 @@ from ..motion_models.camera_poses import (
     parse_poses,
     with_camera,
 )
+from .base import Node
 from .categories import CAMERA_MENU
+from .input_checks import AtLeast
 from .motion import apply_with, motion_inputs
 from .types import CAMERA_POSES, MOTION_MODEL
 from .widgets import value_input
@@ -30,7 +32,7 @@ MEANING = (
 )
 
 
-class CameraPoses(io.ComfyNode):
+class CameraPoses(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -148,7 +150,7 @@ def _speed(name: str, tooltip: str, optional: bool) -> io.Input:
     return io.Float.Input(
         name,
         default=1.0,
-        min=-100.0,
+        min=AtLeast(-100.0),
         max=100.0,
         step=0.01,
         optional=optional,
@@ -159,7 +161,15 @@ def _speed(name: str, tooltip: str, optional: bool) -> io.Input:
 
 def _lens(name: str, tooltip: str, highest: float) -> io.Input:
     return io.Float.Input(
-        name, default=0.0, min=0.0, max=highest, step=0.001, round=False, optional=True, advanced=True, tooltip=tooltip
+        name,
+        default=0.0,
+        min=AtLeast(0.0),
+        max=highest,
+        step=0.001,
+        round=False,
+        optional=True,
+        advanced=True,
+        tooltip=tooltip,
     )
 
 
@@ -168,7 +178,7 @@ def _size(name: str, default: int, what: str) -> io.Input:
     return io.Int.Input(name, default=default, min=1, max=16384, optional=True, advanced=True, tooltip=tooltip)
 
 
-class ApplyCameraCtrl(io.ComfyNode):
+class ApplyCameraCtrl(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

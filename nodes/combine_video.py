@@ -7,6 +7,7 @@ from ..host.video.output_files import filled_prefix
 from ..host.video.save_settings import BIT_DEPTHS, VideoSettings, check_widgets
 from ..host.video.save_video import embedded_workflow, save_video
 from ..video.formats.table import FORMATS
+from .base import Node
 from .categories import VIDEO_MENU
 from .video_widgets import TRAINED_RATE, audio_input, format_inputs, quality_input, rate_input, saving_inputs
 from .widgets import problem
@@ -14,7 +15,7 @@ from .widgets import problem
 WITH_DEPTH = ", ".join(row.name for row in FORMATS.values() if max(pixels.bits for pixels in row.pixels) > 8)
 
 
-class CombineVideo(io.ComfyNode):
+class CombineVideo(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

@@ -7,7 +7,9 @@ from ..host.video.load_folder import FolderSettings, folder_files, load_frames
 from ..host.video.load_video import LoadSettings, blocked, load_video
 from ..video.decode.image_files import MISMATCHES
 from ..video.decode.reformat import COLORS
+from .base import Node
 from .categories import VIDEO_MENU
+from .input_checks import AtLeast
 from .video_widgets import fit_input
 from .widgets import number
 
@@ -20,7 +22,7 @@ def _number(name: str, default: int, low: int, tooltip: str, high: int = MOST_FR
     return number(name, default, low, high, tooltip, optional=True)
 
 
-class LoadVideo(io.ComfyNode):
+class LoadVideo(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -58,7 +60,7 @@ class LoadVideo(io.ComfyNode):
             io.Float.Input(
                 "frame_rate",
                 default=0.0,
-                min=0.0,
+                min=AtLeast(0.0),
                 max=240.0,
                 step=0.01,
                 optional=True,
@@ -68,7 +70,7 @@ class LoadVideo(io.ComfyNode):
             io.Float.Input(
                 "start",
                 default=0.0,
-                min=0.0,
+                min=AtLeast(0.0),
                 max=1e6,
                 step=0.001,
                 optional=True,
@@ -173,7 +175,7 @@ class LoadVideo(io.ComfyNode):
         return io.NodeOutput(image, latent, made.mask, made.audio, made.count, float(made.rate), ui=made.ui)
 
 
-class LoadFrames(io.ComfyNode):
+class LoadFrames(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

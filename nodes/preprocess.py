@@ -4,7 +4,9 @@ from comfy_api.latest import Input, io
 
 from ..host.control.preprocess_frames import preprocess_frames
 from ..preprocessors.methods import METHODS, RANGES, PreprocessSettings
+from .base import Node
 from .categories import CONTROL_MENU
+from .input_checks import AtLeast
 from .widgets import problem
 
 METHOD_TOOLTIP = (
@@ -16,10 +18,10 @@ METHOD_TOOLTIP = (
 
 def _number(name: str, default: float, step: float, tooltip: str) -> io.Input:
     low, high = RANGES[name]
-    return io.Float.Input(name, default=default, min=low, max=high, step=step, optional=True, tooltip=tooltip)
+    return io.Float.Input(name, default=default, min=AtLeast(low), max=high, step=step, optional=True, tooltip=tooltip)
 
 
-class PreprocessFrames(io.ComfyNode):
+class PreprocessFrames(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
