@@ -34,8 +34,8 @@ class AtLeast(float):
     and marks the input that has it.
     """
 
-    def __gt__(self, value: Any) -> bool:
-        return not (isinstance(value, Real) and value >= float(self))
+    def __gt__(self, value: object) -> bool:
+        return not (isinstance(value, int | float) and value >= float(self))
 
 
 def check_inputs(schema: io.Schema, inputs: Mapping[str, Any], checked: frozenset[str] = frozenset()) -> None:
@@ -49,7 +49,7 @@ def check_inputs(schema: io.Schema, inputs: Mapping[str, Any], checked: frozense
     Raises:
         ValueError: an input is of another type than its socket, not finite, out of range, or empty; the sentence names it.
     """
-    for socket in schema.inputs or ():
+    for socket in schema.inputs or []:
         value = inputs.get(socket.id)
         if socket.id not in inputs or (value is None and socket.optional):
             continue
@@ -151,7 +151,7 @@ def _check_audio(name: str, value: Any) -> None:
     if sound.ndim != 3 or not sound.shape[0] or not sound.shape[1]:
         raise ValueError(f"{name} has the shape {tuple(sound.shape)}; connect AUDIO of (batch, channels, samples).")
     rate: Any = value.get("sample_rate")
-    if not isinstance(rate, Real) or not 1 <= rate <= HIGHEST_RATE:
+    if not isinstance(rate, int | float) or not 1 <= rate <= HIGHEST_RATE:
         raise ValueError(f"{name} has the sample rate {quoted(rate)}; give one from 1 to {HIGHEST_RATE:,}.")
     _check_finite(name, sound)
 

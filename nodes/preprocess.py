@@ -7,7 +7,6 @@ from ..preprocessors.methods import METHODS, RANGES, PreprocessSettings
 from .base import Node
 from .categories import CONTROL_MENU
 from .input_checks import AtLeast
-from .widgets import problem
 
 METHOD_TOOLTIP = (
     "canny: thin edges. lineart: dark lines. scribble: a few thick lines. soft_edge: edges by their strength, "
@@ -116,11 +115,6 @@ class PreprocessFrames(Node):
                 tooltip="Another number gives another shuffle; it is the same for all frames.",
             ),
         ]
-
-    @classmethod
-    def validate_inputs(cls, low_threshold: float | None = 0.0, high_threshold: float | None = 0.0) -> bool | str:
-        settings = PreprocessSettings(low_threshold=low_threshold or 0.0, high_threshold=high_threshold or 0.0)
-        return problem(settings.check)
 
     @classmethod
     def execute(

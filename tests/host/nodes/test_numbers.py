@@ -34,7 +34,9 @@ def queued(node, monkeypatch, **inputs):
     name = node.define_schema().node_id
     monkeypatch.setitem(core_nodes.NODE_CLASS_MAPPINGS, name, node)
     (wrong,) = inputs
-    prompt = {"1": {"class_type": name, "inputs": {**dict.fromkeys(checked_by_node(node), "x"), **inputs}}}
+    named = [socket for socket in node.define_schema().inputs if socket.id in checked_by_node(node)]
+    others = {socket.id: getattr(socket, "default", None) or "x" for socket in named}
+    prompt = {"1": {"class_type": name, "inputs": {**others, **inputs}}}
     _, errors, _ = asyncio.run(execution.validate_inputs("id", prompt, "1", {}))
     return [f"{error['message']}: {error['details']}" for error in errors if error["extra_info"]["input_name"] == wrong]
 
