@@ -12,7 +12,7 @@ LONGEST_NUMBER = 20  # digits of a whole number; any clip is shorter
 
 
 def readable_text(name: str, text: str, longest: int = LONGEST_TEXT) -> str:
-    """A text with the line ends of this system's files, of Windows or of an old Mac made ``\\n``.
+    """A text with the line ends of this system's files, of Windows or of an old Mac made newlines.
 
     Args:
         name: of the text; begins the sentence.

@@ -6,6 +6,7 @@ from ..host.call.strength import strength_of
 from ..host.conditioners import pose_files
 from ..host.conditioners.camera_ctrl import camera_conditioner
 from ..host.loading import model_files
+from ..inputs.quoting import quoted
 from ..motion_models.camera_poses import (
     FX,
     FY,
@@ -139,7 +140,7 @@ def _written(pose_file: str, pose_text: str) -> Poses:
     """Poses of the file or the text; none where neither is given."""
     if pose_file != NO_FILE and pose_text.strip():
         raise ValueError(
-            f"pose_text is connected and pose_file is '{pose_file}'; set pose_file to {NO_FILE} or disconnect the text."
+            f"pose_text is connected and pose_file is {quoted(pose_file)}; set pose_file to {NO_FILE} or disconnect the text."
         )
     if pose_file != NO_FILE:
         return pose_files.read_pose_file(pose_file)

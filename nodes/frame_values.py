@@ -8,6 +8,7 @@ from comfy_api.input import CurveInput
 from comfy_api.latest import io
 
 from ..host.call.strength import as_mask
+from ..inputs.quoting import quoted
 from ..temporal.values.audio import BANDS, AudioValues, frame_loudness
 from ..temporal.values.frame_values import CurveValues, between, listed_values
 from ..temporal.values.schedule import parse_value_schedule
@@ -119,7 +120,7 @@ def read_curve(curve: Any) -> CurveInput:
         drawn = CurveInput.from_raw(curve)
     except (TypeError, ValueError, KeyError):
         raise ValueError(
-            f"curve is {curve!r}; draw it in the editor, or give {{'points': [[0, 0], [1, 1]]}} with x and y from 0 to 1."
+            f"curve is {quoted(curve)}; draw it in the editor, or give {{'points': [[0, 0], [1, 1]]}} with x and y from 0 to 1."
         ) from None
     if not drawn.points or not np.isfinite(drawn.points).all():
         raise ValueError("curve has no points; draw it in the editor.")

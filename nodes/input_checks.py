@@ -13,7 +13,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..inputs.numbers import LARGEST_NUMBER, fits
-from ..inputs.quoting import closest_names, quoted, quoted_names
+from ..inputs.quoting import closest_names, plain, quoted, quoted_names
 from ..temporal.values.frame_values import FrameValues, values_of
 from .types import FRAME_VALUES
 
@@ -25,6 +25,8 @@ SHAPES = {
     "MASK": ((2, 3), "a MASK of (frames, height, width)"),
     "LATENT": ((4, 5), "a LATENT of (frames, channels, height, width)"),
 }
+
+KINDS = {"INT": "a whole number", "FLOAT": "a number", FRAME_VALUES.io_type: "FRAME_VALUES", "MASK": "a MASK"}
 
 
 class AtLeast(float):
@@ -77,7 +79,8 @@ def _check(socket: Any, value: Any, checked: frozenset[str], listed: bool = Fals
     elif len(types) == 1:
         _check_other(name, value, types[0], widget, name in checked)
     else:
-        raise ValueError(f"{name} is {quoted(value)}; connect {_kinds(types)}.")
+        kinds = " or ".join(KINDS.get(kind, plain(kind)) for kind in types)
+        raise ValueError(f"{name} is {quoted(value)}; connect {kinds}.")
 
 
 def _check_number(name: str, value: Any, widget: Any, whole: bool) -> None:
@@ -165,8 +168,3 @@ def _check_finite(name: str, value: Tensor) -> None:
                 f"{name} holds NaN or infinity; look for what made it, often a half precision that is too narrow "
                 "(start ComfyUI with --fp32-vae for pictures)."
             )
-
-
-def _kinds(types: Sequence[str]) -> str:
-    names = {"INT": "a whole number", "FLOAT": "a number", FRAME_VALUES.io_type: "FRAME_VALUES", "MASK": "a MASK"}
-    return " or ".join(names.get(kind, kind) for kind in types)
