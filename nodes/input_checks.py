@@ -1,7 +1,4 @@
-"""Inputs of a node, held against its sockets.
-
-Shapes: F = frames, H, W = height and width, C = channels, B = batch, T = samples of sound.
-"""
+"""Inputs of a node, held against its sockets."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,16 +14,16 @@ from ..inputs.quoting import closest_names, plain, quoted, quoted_names
 from ..temporal.values.frame_values import FrameValues, values_of
 from .types import FRAME_VALUES
 
-SHOWN_CHOICES = 10
-HIGHEST_RATE = 10_000_000  # samples a second; no sound comes near it
+_SHOWN_CHOICES = 10
+_HIGHEST_RATE = 10_000_000  # samples a second; no sound comes near it
 # Axes that a tensor may have, and what it is called in a message.
-SHAPES = {
+_SHAPES = {
     "IMAGE": ((4,), "an IMAGE of (frames, height, width, channels)"),
     "MASK": ((2, 3), "a MASK of (frames, height, width)"),
     "LATENT": ((4, 5), "a LATENT of (frames, channels, height, width)"),
 }
 
-KINDS = {"INT": "a whole number", "FLOAT": "a number", FRAME_VALUES.io_type: "FRAME_VALUES", "MASK": "a MASK"}
+_CALLED = {"INT": "a whole number", "FLOAT": "a number", FRAME_VALUES.io_type: "FRAME_VALUES", "MASK": "a MASK"}
 
 
 class AtLeast(float):
@@ -52,7 +49,7 @@ def check_inputs(schema: io.Schema, inputs: Mapping[str, Any], checked: frozense
         ValueError: an input is of another type than its socket, not finite, out of range, or empty; the sentence names it.
     """
     for socket in schema.inputs or []:
-        value = inputs.get(socket.id)
+        value: Any = inputs.get(socket.id)
         if socket.id not in inputs or (value is None and socket.optional):
             continue
         if schema.is_input_list:
@@ -79,7 +76,7 @@ def _check(socket: Any, value: Any, checked: frozenset[str], listed: bool = Fals
     elif len(types) == 1:
         _check_other(name, value, types[0], widget, name in checked)
     else:
-        kinds = " or ".join(KINDS.get(kind, plain(kind)) for kind in types)
+        kinds = " or ".join(_CALLED.get(kind, plain(kind)) for kind in types)
         raise ValueError(f"{name} is {quoted(value)}; connect {kinds}.")
 
 
@@ -117,7 +114,7 @@ def _check_other(name: str, value: Any, kind: str, widget: Any, checked: bool) -
 
 def _check_choice(name: str, value: Any, options: list[str]) -> None:
     if value not in options:
-        shown = quoted_names(options) if len(options) <= SHOWN_CHOICES else closest_names(value, options)
+        shown = quoted_names(options) if len(options) <= _SHOWN_CHOICES else closest_names(value, options)
         raise ValueError(f"{name} is {quoted(value)}, which does not exist; choose {shown}.")
 
 
@@ -139,7 +136,7 @@ def _check_latent(name: str, value: Any) -> None:
 
 
 def _check_tensor(name: str, value: Any, kind: str) -> None:
-    axes, meaning = SHAPES[kind]
+    axes, meaning = _SHAPES[kind]
     if not isinstance(value, Tensor):
         raise ValueError(f"{name} is {quoted(value)}; connect {meaning}.")
     if value.ndim not in axes or not value.numel():
@@ -154,8 +151,8 @@ def _check_audio(name: str, value: Any) -> None:
     if sound.ndim != 3 or not sound.shape[0] or not sound.shape[1]:
         raise ValueError(f"{name} has the shape {tuple(sound.shape)}; connect AUDIO of (batch, channels, samples).")
     rate: Any = value.get("sample_rate")
-    if not isinstance(rate, int | float) or not 1 <= rate <= HIGHEST_RATE:
-        raise ValueError(f"{name} has the sample rate {quoted(rate)}; give one from 1 to {HIGHEST_RATE:,}.")
+    if not isinstance(rate, int | float) or not 1 <= rate <= _HIGHEST_RATE:
+        raise ValueError(f"{name} has the sample rate {quoted(rate)}; give one from 1 to {_HIGHEST_RATE:,}.")
     _check_finite(name, sound)
 
 

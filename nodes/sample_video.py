@@ -190,15 +190,9 @@ class SampleEndless(Node):
         return written(source, plan, audio, save_workflow, cls.hidden)
 
     @classmethod
-    def validate_inputs(
-        cls,
-        format: str | None = None,
-        frame_rate: float | None = None,
-        filename_prefix: str | None = None,
-        quality: int | None = None,
-    ) -> bool | str:
-        """Say what is wrong before anything is sampled."""
-        return problem(lambda: check_widgets(format, frame_rate, filename_prefix, quality, None))
+    def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
+        """ComfyUI marks each input that stands here; whether the others fit together is asked before sampling."""
+        return problem(lambda: check_widgets(None, None, filename_prefix, None, None))
 
 
 class SampleVideo(Node):
@@ -290,12 +284,6 @@ class SampleVideo(Node):
         return written(source, plan, audio, save_workflow, cls.hidden)
 
     @classmethod
-    def validate_inputs(
-        cls,
-        format: str | None = None,
-        frame_rate: float | None = None,
-        filename_prefix: str | None = None,
-        quality: int | None = None,
-    ) -> bool | str:
-        """Say what is wrong before anything is sampled."""
-        return problem(lambda: check_widgets(format, frame_rate or None, filename_prefix, quality, None))
+    def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
+        """ComfyUI marks each input that stands here; whether the others fit together is asked before sampling."""
+        return problem(lambda: check_widgets(None, None, filename_prefix, None, None))

@@ -82,7 +82,7 @@ def listed_values(values: Sequence[Any]) -> ListedValues:
         raise ValueError("The list of values per frame is empty; give it at least one number.")
     numbers: list[float] = []
     for index, value in enumerate(values):
-        if isinstance(value, bool) or not isinstance(value, Real) or not fits(value, LARGEST_WRITTEN):
+        if isinstance(value, bool) or not isinstance(value, Real) or not fits(cast("float", value), LARGEST_WRITTEN):
             raise ValueError(
                 f"Value {index} of the values per frame is {quoted(value)}; each must be a finite number of at most "
                 f"{LARGEST_WRITTEN:,.0f} in size."
