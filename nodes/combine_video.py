@@ -9,6 +9,7 @@ from ..host.video.save_video import embedded_workflow, save_video
 from ..video.formats.table import FORMATS
 from .base import Node
 from .categories import VIDEO_MENU
+from .input_checks import check_inputs
 from .video_widgets import TRAINED_RATE, audio_input, format_inputs, quality_input, rate_input, saving_inputs
 from .widgets import problem
 
@@ -120,4 +121,10 @@ class CombineVideo(Node):
         bit_depth: str | None = None,
     ) -> bool | str:
         """Say what is wrong before anything is sampled."""
-        return problem(lambda: check_widgets(format, frame_rate, filename_prefix, quality, bit_depth))
+
+        def check() -> None:
+            check_widgets(format, frame_rate, filename_prefix, quality, bit_depth)
+            given = {"frame_rate": frame_rate} if frame_rate is not None else {}
+            check_inputs(cls.define_schema(), given)  # ComfyUI leaves the range of what stands here to this method
+
+        return problem(check)

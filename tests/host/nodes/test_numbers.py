@@ -75,7 +75,7 @@ def test_numbers_of_widgets(node, socket, monkeypatch):
         assert widget.force_input if hasattr(widget, "force_input") else widget is socket, "a widget without range"
         return
     for value in (NAN, INFINITE, 1e39, widget.min - 1, widget.max + 1):
-        assert len(queued(node, monkeypatch, **{socket.id: value})) == 1, value
+        assert queued(node, monkeypatch, **{socket.id: value}), value
 
 
 @pytest.mark.parametrize("good", [0, 0.0, 0.25, 10, 1e39, 10**400])
