@@ -23,7 +23,7 @@ class Node(io.ComfyNode):
         Raises:
             ValueError: an input cannot be used; the sentence names it.
         """
-        check_inputs(cls.define_schema(), inputs, checked_by_node(cls))
+        check_inputs(cls.SCHEMA or cls.define_schema(), inputs, checked_by_node(cls))  # ComfyUI reads it at its start
         return cls.EXECUTE_NORMALIZED(**inputs)
 
 

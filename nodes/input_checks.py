@@ -53,7 +53,7 @@ def check_inputs(schema: io.Schema, inputs: Mapping[str, Any], checked: frozense
         if socket.id not in inputs or (value is None and socket.optional):
             continue
         if schema.is_input_list:
-            for entry in value:
+            for entry in value or []:
                 _check(socket, entry, checked, listed=True)
         else:
             _check(socket, value, checked)
