@@ -134,8 +134,8 @@ def _cores_step(handler: IndexListContextHandler, frames: int, number: int) -> P
         return _whole(frames, number)
     if handler.context_overlap >= handler.context_length and "batched" not in handler.context_schedule.name:
         raise ValueError(
-            f"context_overlap {handler.context_overlap} of Context Windows must be smaller than context_length "
-            f"{handler.context_length}; lower it."
+            f"context_overlap {handler.context_overlap:d} of Context Windows must be smaller than context_length "
+            f"{handler.context_length:d}; lower it."
         )
     then = copy.copy(handler)
     then._step = number

@@ -50,10 +50,13 @@ def quoted_names(names: Iterable[str], most: int = MOST_NAMES) -> str:
 
 
 def closest_names(name: object, names: Iterable[str], most: int = 3) -> str:
-    """The names most like ``name``, for a message about one that is not there; where none is alike, the first ones."""
+    """The names most like ``name``, then how many others there are, for a message about one that is not there.
+
+    Where none is alike, the first ones stand there.
+    """
     listed = list(names)
     alike = difflib.get_close_matches(str(name)[:LONGEST_QUOTE], listed, most, 0.5)
-    return quoted_names(alike or listed, most if alike else MOST_NAMES)
+    return quoted_names(dict.fromkeys([*alike, *listed]), len(alike) or MOST_NAMES)
 
 
 def reason_of(error: BaseException) -> str:

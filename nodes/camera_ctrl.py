@@ -6,6 +6,7 @@ from ..host.call.strength import strength_of
 from ..host.conditioners import pose_files
 from ..host.conditioners.camera_ctrl import camera_conditioner
 from ..host.loading import model_files
+from ..inputs.quoting import quoted
 from ..motion_models.camera_poses import (
     FX,
     FY,
@@ -18,7 +19,9 @@ from ..motion_models.camera_poses import (
     parse_poses,
     with_camera,
 )
+from .base import Node
 from .categories import CAMERA_MENU
+from .input_checks import AtLeast
 from .motion import apply_with, motion_inputs
 from .types import CAMERA_POSES, MOTION_MODEL
 from .widgets import value_input
@@ -30,7 +33,7 @@ MEANING = (
 )
 
 
-class CameraPoses(io.ComfyNode):
+class CameraPoses(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -137,7 +140,7 @@ def _written(pose_file: str, pose_text: str) -> Poses:
     """Poses of the file or the text; none where neither is given."""
     if pose_file != NO_FILE and pose_text.strip():
         raise ValueError(
-            f"pose_text is connected and pose_file is '{pose_file}'; set pose_file to {NO_FILE} or disconnect the text."
+            f"pose_text is connected and pose_file is {quoted(pose_file)}; set pose_file to {NO_FILE} or disconnect the text."
         )
     if pose_file != NO_FILE:
         return pose_files.read_pose_file(pose_file)
@@ -148,7 +151,7 @@ def _speed(name: str, tooltip: str, optional: bool) -> io.Input:
     return io.Float.Input(
         name,
         default=1.0,
-        min=-100.0,
+        min=AtLeast(-100.0),
         max=100.0,
         step=0.01,
         optional=optional,
@@ -159,7 +162,15 @@ def _speed(name: str, tooltip: str, optional: bool) -> io.Input:
 
 def _lens(name: str, tooltip: str, highest: float) -> io.Input:
     return io.Float.Input(
-        name, default=0.0, min=0.0, max=highest, step=0.001, round=False, optional=True, advanced=True, tooltip=tooltip
+        name,
+        default=0.0,
+        min=AtLeast(0.0),
+        max=highest,
+        step=0.001,
+        round=False,
+        optional=True,
+        advanced=True,
+        tooltip=tooltip,
     )
 
 
@@ -168,7 +179,7 @@ def _size(name: str, default: int, what: str) -> io.Input:
     return io.Int.Input(name, default=default, min=1, max=16384, optional=True, advanced=True, tooltip=tooltip)
 
 
-class ApplyCameraCtrl(io.ComfyNode):
+class ApplyCameraCtrl(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

@@ -4,6 +4,7 @@ from comfy_api.latest import io
 
 from ..temporal import clips
 from ..temporal.frame_selection import FRAME_SELECTION_EXAMPLE, parse_selection
+from .base import Node
 from .categories import WINDOWS_MENU
 from .widgets import problem
 
@@ -13,7 +14,7 @@ def _clips(name: str) -> io.MatchType.Template:
     return io.MatchType.Template(name, allowed_types=[io.Image, io.Latent, io.Mask])  # type: ignore[arg-type]
 
 
-class SelectFrames(io.ComfyNode):
+class SelectFrames(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         template = _clips("frames")
@@ -61,7 +62,7 @@ class SelectFrames(io.ComfyNode):
         return io.NodeOutput(clips.select(frames, chosen), len(chosen))
 
 
-class MergeFrames(io.ComfyNode):
+class MergeFrames(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         template = _clips("clips")

@@ -8,14 +8,16 @@ from ..host.video.output_files import filled_prefix
 from ..host.video.save_settings import BIT_DEPTHS, LENGTHS, VideoSettings, check_widgets
 from ..host.video.save_video import embedded_workflow, save_video
 from ..video.formats.table import FORMATS
+from .base import Node
 from .categories import VIDEO_MENU
+from .input_checks import check_inputs
 from .video_widgets import TRAINED_RATE, audio_input, format_inputs, quality_input, rate_input, saving_inputs
 from .widgets import problem
 
 WITH_DEPTH = ", ".join(row.name for row in FORMATS.values() if max(pixels.bits for pixels in row.pixels) > 8)
 
 
-class CombineVideo(io.ComfyNode):
+class CombineVideo(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -145,4 +147,10 @@ class CombineVideo(io.ComfyNode):
         bit_depth: str | None = None,
     ) -> bool | str:
         """Say what is wrong before anything is sampled."""
-        return problem(lambda: check_widgets(format, frame_rate, filename_prefix, quality, bit_depth))
+
+        def check() -> None:
+            check_widgets(format, frame_rate, filename_prefix, quality, bit_depth)
+            given = {"frame_rate": frame_rate} if frame_rate is not None else {}
+            check_inputs(cls.define_schema(), given)  # ComfyUI leaves the range of what stands here to this method
+
+        return problem(check)

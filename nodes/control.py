@@ -10,7 +10,9 @@ from ..host.control.spec import ControlSpec
 from ..temporal.hint_policies import HINT_POLICIES
 from ..temporal.values.frame_values import FrameValues, Product, values_of
 from ..temporal.values.schedule import parse_value_schedule
+from .base import Node
 from .categories import CONTROL_MENU
+from .input_checks import AtLeast
 from .widgets import frame_values_input, keyframes_input, mask_input, percent_inputs, value_schedule_input
 
 
@@ -44,7 +46,7 @@ def values_over_frames(schedule: str, frame_values: object) -> FrameValues:
     return values if frame_values is None else Product((values, values_of(frame_values, "frame_values")))
 
 
-class ControlNetPerFrame(io.ComfyNode):
+class ControlNetPerFrame(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -136,7 +138,7 @@ def _weight_inputs() -> list[io.Input]:
         io.Float.Input(
             "soft_weights",
             default=1.0,
-            min=0.01,
+            min=AtLeast(0.01),
             max=1.0,
             step=0.005,
             optional=True,
@@ -147,7 +149,7 @@ def _weight_inputs() -> list[io.Input]:
         io.Float.Input(
             "uncond_multiplier",
             default=1.0,
-            min=0.0,
+            min=AtLeast(0.0),
             max=10.0,
             step=0.01,
             optional=True,
@@ -181,7 +183,7 @@ def _run_inputs() -> list[io.Input]:
     ]
 
 
-class ApplyControlNetPerFrame(io.ComfyNode):
+class ApplyControlNetPerFrame(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -205,7 +207,7 @@ class ApplyControlNetPerFrame(io.ComfyNode):
                 io.Float.Input(
                     "strength",
                     default=1.0,
-                    min=0.0,
+                    min=AtLeast(0.0),
                     max=10.0,
                     step=0.01,
                     tooltip="Strength at frames where the schedule says 1. 0 leaves the ControlNet out.",

@@ -8,10 +8,13 @@ from comfy_api.input import CurveInput
 from comfy_api.latest import io
 
 from ..host.call.strength import as_mask
+from ..inputs.quoting import quoted
 from ..temporal.values.audio import BANDS, AudioValues, frame_loudness
 from ..temporal.values.frame_values import CurveValues, between, listed_values
 from ..temporal.values.schedule import parse_value_schedule
+from .base import Node
 from .categories import WINDOWS_MENU
+from .input_checks import AtLeast
 from .types import FRAME_VALUES
 from .widgets import problem, value_schedule_input
 
@@ -22,7 +25,9 @@ def between_inputs(of_low: str, of_high: str) -> list[io.Input]:
     """``low`` and ``high``: what the ends of a source's range become."""
 
     def socket(name: str, default: float, what: str) -> io.Input:
-        return io.Float.Input(name, default=default, min=-1000.0, max=1000.0, step=0.01, tooltip=f"Value of {what}.")
+        return io.Float.Input(
+            name, default=default, min=AtLeast(-1000.0), max=1000.0, step=0.01, tooltip=f"Value of {what}."
+        )
 
     return [socket("low", 0.0, of_low), socket("high", 1.0, of_high)]
 
@@ -40,7 +45,7 @@ def floats_output(which: str = "The same") -> io.Output:
     )
 
 
-class FrameValuesFromSchedule(io.ComfyNode):
+class FrameValuesFromSchedule(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -77,7 +82,7 @@ class FrameValuesFromSchedule(io.ComfyNode):
         return io.NodeOutput(listed_values(floats) if frames else values, floats)
 
 
-class FrameValuesFromCurve(io.ComfyNode):
+class FrameValuesFromCurve(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -115,14 +120,14 @@ def read_curve(curve: Any) -> CurveInput:
         drawn = CurveInput.from_raw(curve)
     except (TypeError, ValueError, KeyError):
         raise ValueError(
-            f"curve is {curve!r}; draw it in the editor, or give {{'points': [[0, 0], [1, 1]]}} with x and y from 0 to 1."
+            f"curve is {quoted(curve)}; draw it in the editor, or give {{'points': [[0, 0], [1, 1]]}} with x and y from 0 to 1."
         ) from None
     if not drawn.points or not np.isfinite(drawn.points).all():
         raise ValueError("curve has no points; draw it in the editor.")
     return drawn
 
 
-class FrameValuesFromList(io.ComfyNode):
+class FrameValuesFromList(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -148,7 +153,7 @@ class FrameValuesFromList(io.ComfyNode):
         return io.NodeOutput(listed_values(flat), flat)
 
 
-class FrameValuesFromMask(io.ComfyNode):
+class FrameValuesFromMask(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -172,7 +177,7 @@ class FrameValuesFromMask(io.ComfyNode):
         return io.NodeOutput(listed_values(values), values)
 
 
-class FrameValuesFromAudio(io.ComfyNode):
+class FrameValuesFromAudio(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -187,7 +192,7 @@ class FrameValuesFromAudio(io.ComfyNode):
                 io.Float.Input(
                     "frame_rate",
                     default=8.0,
-                    min=0.1,
+                    min=AtLeast(0.1),
                     max=240.0,
                     step=0.01,
                     tooltip="Frames per second of the clip, as in Combine Video.",
@@ -203,7 +208,7 @@ class FrameValuesFromAudio(io.ComfyNode):
                 io.Float.Input(
                     "smoothing",
                     default=0.3,
-                    min=0.0,
+                    min=AtLeast(0.0),
                     max=0.99,
                     step=0.01,
                     optional=True,

@@ -4,11 +4,12 @@ from comfy_api.latest import io
 
 from ..host.call.sampling_range import sampling_range
 from ..host.prompts.cfg_per_frame import apply_guidance, guidance_of
+from .base import Node
 from .categories import MOTION_MENU
 from .widgets import keyframes_input, mask_input, percent_inputs, value_input
 
 
-class GuidancePerFrame(io.ComfyNode):
+class GuidancePerFrame(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

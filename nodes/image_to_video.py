@@ -6,7 +6,9 @@ from ..host.call.strength import strength_of
 from ..host.conditioners.animatelcm_i2v import image_reference_conditioner
 from ..host.conditioners.pia import pia_conditioner
 from ..motion_models.pia_affinity import PRESETS
+from .base import Node
 from .categories import IMAGE_TO_VIDEO_MENU
+from .input_checks import AtLeast
 from .motion import apply_with, motion_inputs
 from .types import FRAME_VALUES, MOTION_MODEL
 
@@ -31,7 +33,7 @@ def image_inputs(file: str, image: str) -> list[io.Input]:
     ]
 
 
-class ApplyPIA(io.ComfyNode):
+class ApplyPIA(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -86,7 +88,7 @@ class ApplyPIA(io.ComfyNode):
         return apply_with(model, motion_model, inputs, conditioner)
 
 
-class ApplyAnimateLCMI2V(io.ComfyNode):
+class ApplyAnimateLCMI2V(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -111,7 +113,7 @@ class ApplyAnimateLCMI2V(io.ComfyNode):
                 io.Float.Input(
                     "ref_drift",
                     default=0.8,
-                    min=0.0,
+                    min=AtLeast(0.0),
                     max=10.0,
                     step=0.01,
                     tooltip="How far frames drift from the picture: factor of the frame numbers that the image encoder "

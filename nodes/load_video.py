@@ -8,7 +8,9 @@ from ..host.video.load_video import LoadSettings, blocked, load_video
 from ..video.decode.image_files import MISMATCHES
 from ..video.decode.read_settings import HDR_CHOICES, INTERLACED_CHOICES
 from ..video.decode.reformat import COLORS
+from .base import Node
 from .categories import VIDEO_MENU
+from .input_checks import AtLeast
 from .video_widgets import fit_input
 from .widgets import number
 
@@ -21,7 +23,7 @@ def _number(name: str, default: int, low: int, tooltip: str, high: int = MOST_FR
     return number(name, default, low, high, tooltip, optional=True)
 
 
-class LoadVideo(io.ComfyNode):
+class LoadVideo(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -60,7 +62,7 @@ class LoadVideo(io.ComfyNode):
             io.Float.Input(
                 "frame_rate",
                 default=0.0,
-                min=0.0,
+                min=AtLeast(0.0),
                 max=240.0,
                 step=0.01,
                 optional=True,
@@ -70,7 +72,7 @@ class LoadVideo(io.ComfyNode):
             io.Float.Input(
                 "start",
                 default=0.0,
-                min=0.0,
+                min=AtLeast(0.0),
                 max=1e6,
                 step=0.001,
                 optional=True,
@@ -190,7 +192,7 @@ class LoadVideo(io.ComfyNode):
         return io.NodeOutput(image, latent, made.mask, made.audio, made.count, float(made.rate), ui=made.ui)
 
 
-class LoadFrames(io.ComfyNode):
+class LoadFrames(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

@@ -7,7 +7,9 @@ from ..host.call.strength import Strength, as_mask, strength_of
 from ..host.loading import model_files
 from ..host.lora import domain_adapter, unet_lora
 from ..host.lora.motion_lora import Stack, load_motion_lora
+from .base import Node
 from .categories import MOTION_MENU
+from .input_checks import AtLeast
 from .types import MOTION_LORA
 from .widgets import frame_values_input, keyframes_input, mask_input, percent_inputs
 
@@ -18,7 +20,7 @@ def _strength(number: float, frame_values: object) -> Strength:
     return strength if frame_values is None else strength.times(strength_of(frame_values, "frame_values"))
 
 
-class AddMotionLora(io.ComfyNode):
+class AddMotionLora(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -37,7 +39,7 @@ class AddMotionLora(io.ComfyNode):
                 io.Float.Input(
                     "strength",
                     default=1.0,
-                    min=-10.0,
+                    min=AtLeast(-10.0),
                     max=10.0,
                     step=0.01,
                     tooltip="Factor of the learnt change. 0 leaves it out, negative values reverse the motion.",
@@ -76,7 +78,7 @@ class AddMotionLora(io.ComfyNode):
         return io.NodeOutput((*previous, load_motion_lora(motion_lora, value, when)))
 
 
-class DomainAdapter(io.ComfyNode):
+class DomainAdapter(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -94,7 +96,12 @@ class DomainAdapter(io.ComfyNode):
                     tooltip="File in models/loras or models/animatediff_models.",
                 ),
                 io.Float.Input(
-                    "strength", default=1.0, min=-10.0, max=10.0, step=0.01, tooltip="Factor of the learnt change."
+                    "strength",
+                    default=1.0,
+                    min=AtLeast(-10.0),
+                    max=10.0,
+                    step=0.01,
+                    tooltip="Factor of the learnt change.",
                 ),
                 *percent_inputs("the adapter", optional=True),
                 keyframes_input("the strength"),
@@ -120,7 +127,7 @@ class DomainAdapter(io.ComfyNode):
         return io.NodeOutput(domain_adapter.apply_domain_adapter(model, adapter, strength, when))
 
 
-class LoraPerFrame(io.ComfyNode):
+class LoraPerFrame(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -139,7 +146,7 @@ class LoraPerFrame(io.ComfyNode):
                 io.Float.Input(
                     "strength",
                     default=1.0,
-                    min=-100.0,
+                    min=AtLeast(-100.0),
                     max=100.0,
                     step=0.01,
                     tooltip="Strength at frames where the values are 1. 0 leaves the LoRA out.",

@@ -14,7 +14,9 @@ from ..host.motion.conditioner import Conditioner
 from ..host.motion.settings import MotionSettings
 from ..motion_models.adjustment import Adjustment
 from ..motion_models.block_values import BLOCK_VALUES_EXAMPLE, parse_block_values
+from .base import Node
 from .categories import MOTION_MENU
+from .input_checks import AtLeast
 from .types import MOTION_LORA, MOTION_MODEL
 from .widgets import keyframes_input, mask_input, percent_inputs, value_input
 
@@ -106,7 +108,7 @@ def apply_with(model, motion_model, inputs: dict[str, Any], *conditioners: Condi
     )
 
 
-class LoadMotionModel(io.ComfyNode):
+class LoadMotionModel(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -146,7 +148,7 @@ class LoadMotionModel(io.ComfyNode):
         return io.NodeOutput(load.load_motion_model(motion_model))
 
 
-class ApplyMotionModel(io.ComfyNode):
+class ApplyMotionModel(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -170,7 +172,7 @@ class ApplyMotionModel(io.ComfyNode):
         return apply_with(model, motion_model, inputs)
 
 
-class MotionModelInfo(io.ComfyNode):
+class MotionModelInfo(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -191,7 +193,7 @@ class MotionModelInfo(io.ComfyNode):
         return io.NodeOutput(text, ui=ui.PreviewText(text))
 
 
-class AdjustMotionModel(io.ComfyNode):
+class AdjustMotionModel(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         def frames(name: str, tooltip: str, lowest: int = 0) -> io.Input:
@@ -220,7 +222,7 @@ class AdjustMotionModel(io.ComfyNode):
                 io.Float.Input(
                     "attention_gain",
                     default=1.0,
-                    min=0.0,
+                    min=AtLeast(0.0),
                     max=10.0,
                     step=0.01,
                     tooltip="Factor of what each temporal attention adds. 1 is as trained.",

@@ -4,8 +4,9 @@ from comfy_api.latest import Input, io
 
 from ..host.control.preprocess_frames import preprocess_frames
 from ..preprocessors.methods import METHODS, RANGES, PreprocessSettings
+from .base import Node
 from .categories import CONTROL_MENU
-from .widgets import problem
+from .input_checks import AtLeast
 
 METHOD_TOOLTIP = (
     "canny: thin edges. lineart: dark lines. scribble: a few thick lines. soft_edge: edges by their strength, "
@@ -16,10 +17,10 @@ METHOD_TOOLTIP = (
 
 def _number(name: str, default: float, step: float, tooltip: str) -> io.Input:
     low, high = RANGES[name]
-    return io.Float.Input(name, default=default, min=low, max=high, step=step, optional=True, tooltip=tooltip)
+    return io.Float.Input(name, default=default, min=AtLeast(low), max=high, step=step, optional=True, tooltip=tooltip)
 
 
-class PreprocessFrames(io.ComfyNode):
+class PreprocessFrames(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -114,11 +115,6 @@ class PreprocessFrames(io.ComfyNode):
                 tooltip="Another number gives another shuffle; it is the same for all frames.",
             ),
         ]
-
-    @classmethod
-    def validate_inputs(cls, low_threshold: float | None = 0.0, high_threshold: float | None = 0.0) -> bool | str:
-        settings = PreprocessSettings(low_threshold=low_threshold or 0.0, high_threshold=high_threshold or 0.0)
-        return problem(settings.check)
 
     @classmethod
     def execute(

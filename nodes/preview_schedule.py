@@ -3,11 +3,12 @@
 from comfy_api.latest import io, ui
 
 from ..host.preview_schedule import schedule_image
+from .base import Node
 from .categories import WINDOWS_MENU
 from .types import FRAME_VALUES
 
 
-class PreviewSchedule(io.ComfyNode):
+class PreviewSchedule(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

@@ -7,11 +7,12 @@ from ..temporal.frame_keys import EASINGS
 from ..temporal.prompts.blending import BLENDS
 from ..temporal.prompts.parsing import PROMPT_SCHEDULE_EXAMPLE
 from ..temporal.prompts.schedule import parse_prompt_schedule
+from .base import Node
 from .categories import WINDOWS_MENU
 from .widgets import problem
 
 
-class EncodePromptSchedule(io.ComfyNode):
+class EncodePromptSchedule(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

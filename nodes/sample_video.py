@@ -13,7 +13,9 @@ from ..host.video.save_settings import SavePlan, VideoSettings, check_widgets
 from ..host.video.save_video import embedded_workflow, save_video
 from ..host.video.video_input import VideoInput
 from ..temporal.fifo import SAMPLERS, FifoSettings
+from .base import Node
 from .categories import VIDEO_MENU
+from .input_checks import AtLeast
 from .video_widgets import TRAINED_RATE, audio_input, fit_input, format_inputs, quality_input, rate_input, saving_inputs
 from .widgets import number, problem
 
@@ -41,7 +43,7 @@ def seed_input() -> io.Input:
 def cfg_input() -> io.Input:
     """``cfg``, of both nodes."""
     meaning = "How closely the prompt is followed; 1 leaves the negative prompt out and takes half the time."
-    return io.Float.Input("cfg", default=7.5, min=0.0, max=100.0, step=0.1, round=0.01, tooltip=meaning)
+    return io.Float.Input("cfg", default=7.5, min=AtLeast(0.0), max=100.0, step=0.1, round=0.01, tooltip=meaning)
 
 
 def scheduler_input() -> io.Input:
@@ -76,7 +78,7 @@ def written(source: FrameSource, plan: SavePlan, audio, save_workflow: bool, hid
     return io.NodeOutput(saved.video_output(), saved.frames, ui=saved.ui())
 
 
-class SampleEndless(io.ComfyNode):
+class SampleEndless(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -188,18 +190,12 @@ class SampleEndless(io.ComfyNode):
         return written(source, plan, audio, save_workflow, cls.hidden)
 
     @classmethod
-    def validate_inputs(
-        cls,
-        format: str | None = None,
-        frame_rate: float | None = None,
-        filename_prefix: str | None = None,
-        quality: int | None = None,
-    ) -> bool | str:
-        """Say what is wrong before anything is sampled."""
-        return problem(lambda: check_widgets(format, frame_rate, filename_prefix, quality, None))
+    def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
+        """ComfyUI marks each input that stands here; whether the others fit together is asked before sampling."""
+        return problem(lambda: check_widgets(None, None, filename_prefix, None, None))
 
 
-class SampleVideo(io.ComfyNode):
+class SampleVideo(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -228,7 +224,7 @@ class SampleVideo(io.ComfyNode):
             io.Float.Input(
                 "denoise",
                 default=0.6,
-                min=0.0,
+                min=AtLeast(0.0),
                 max=1.0,
                 step=0.01,
                 tooltip="How much is made anew: 0 gives the video back, 1 keeps nothing but what ControlNets hold.",
@@ -288,12 +284,6 @@ class SampleVideo(io.ComfyNode):
         return written(source, plan, audio, save_workflow, cls.hidden)
 
     @classmethod
-    def validate_inputs(
-        cls,
-        format: str | None = None,
-        frame_rate: float | None = None,
-        filename_prefix: str | None = None,
-        quality: int | None = None,
-    ) -> bool | str:
-        """Say what is wrong before anything is sampled."""
-        return problem(lambda: check_widgets(format, frame_rate or None, filename_prefix, quality, None))
+    def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
+        """ComfyUI marks each input that stands here; whether the others fit together is asked before sampling."""
+        return problem(lambda: check_widgets(None, None, filename_prefix, None, None))

@@ -7,13 +7,15 @@ from ..host.control.sparse_ctrl.load import CONTROLNETS, load_sparse_control
 from ..host.loading import model_files
 from ..temporal.sparse_keyframes import AS_LISTED, KEYFRAMES_EXAMPLE, SPREADS, parse_keyframes
 from ..temporal.values.frame_values import FrameValues, listed_values, values_of
+from .base import Node
 from .categories import CONTROL_MENU
+from .input_checks import AtLeast
 from .types import FRAME_VALUES
 
 NEAREST, OFF = "nearest", "off"
 
 
-class LoadSparseCtrl(io.ComfyNode):
+class LoadSparseCtrl(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -40,7 +42,7 @@ class LoadSparseCtrl(io.ComfyNode):
                 io.Float.Input(
                     "motion_scale",
                     default=1.0,
-                    min=0.0,
+                    min=AtLeast(0.0),
                     max=10.0,
                     step=0.01,
                     optional=True,
@@ -49,7 +51,7 @@ class LoadSparseCtrl(io.ComfyNode):
                 io.Float.Input(
                     "motion_effect",
                     default=1.0,
-                    min=0.0,
+                    min=AtLeast(0.0),
                     max=1.0,
                     step=0.01,
                     optional=True,
@@ -74,7 +76,7 @@ class LoadSparseCtrl(io.ComfyNode):
         return io.NodeOutput(load_sparse_control(sparsectrl, motion_scale, motion_effect))
 
 
-class SparseKeyframes(io.ComfyNode):
+class SparseKeyframes(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -117,7 +119,7 @@ class SparseKeyframes(io.ComfyNode):
                     io.Float.Input(
                         "hint_strength",
                         default=1.0,
-                        min=0.0,
+                        min=AtLeast(0.0),
                         max=10.0,
                         step=0.01,
                         optional=True,

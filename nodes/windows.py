@@ -5,13 +5,14 @@ from comfy_api.latest import io
 from ..host.motion.view_windows import apply_views
 from ..host.sampling.context_windows import apply_windows
 from ..temporal.windows.settings import WindowSettings
+from .base import Node
 from .categories import WINDOWS_MENU
 from .widgets import closed_loop_input, number, overlap_input, percent_inputs, window_inputs
 
 LIMIT = "16 is what most motion models were trained on; their number of positions (24 or 32) is the limit."
 
 
-class ContextWindows(io.ComfyNode):
+class ContextWindows(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -95,7 +96,7 @@ class ContextWindows(io.ComfyNode):
         return io.NodeOutput(apply_windows(model, settings, windows_per_batch, start_percent, end_percent))
 
 
-class ViewWindows(io.ComfyNode):
+class ViewWindows(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

@@ -6,6 +6,7 @@ Shapes: H = height, W = width. Pictures are (H, W, 3) bytes in RGB; hints are th
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..inputs.quoting import quoted
 from . import edges
 from . import filters as texture
 from . import line_segments as straight
@@ -50,7 +51,7 @@ class PreprocessSettings:
         """
         method = METHODS.get(self.method)
         if method is None:
-            raise ValueError(f"There is no method '{self.method}': choose one of {', '.join(METHODS)}.")
+            raise ValueError(f"There is no method {quoted(self.method)}: choose one of {', '.join(METHODS)}.")
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..inputs.quoting import quoted
 from .noise import frame_noise
 
 # (latents (F, C, H, W), sigmas (F,), frame numbers) -> the clean latents the model expects, (F, C, H, W)
@@ -82,7 +83,7 @@ class FifoSettings:
                 "frames, or switch lookahead off."
             )
         if self.sampler not in SAMPLERS:
-            raise ValueError(f"Unknown sampler '{self.sampler}'; choose one of {', '.join(SAMPLERS)}.")
+            raise ValueError(f"Unknown sampler {quoted(self.sampler)}; choose one of {', '.join(SAMPLERS)}.")
 
     def blocks(self, iteration: int) -> list[tuple[int, int]]:
         """Windows over the queue that an iteration needs.

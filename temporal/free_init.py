@@ -14,6 +14,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from ..inputs.quoting import quoted
+
 # torch declares no types for its transforms
 _forward = cast("Callable[..., Tensor]", torch.fft.rfftn)  # pyright: ignore[reportUnknownMemberType]
 _back = cast("Callable[..., Tensor]", torch.fft.irfftn)  # pyright: ignore[reportUnknownMemberType]
@@ -55,7 +57,7 @@ class FreeInitSettings:
             ValueError: a number out of range or an unknown filter.
         """
         if self.kind not in FILTERS:
-            raise ValueError(f"Unknown filter '{self.kind}'; choose one of {', '.join(FILTERS)}.")
+            raise ValueError(f"Unknown filter {quoted(self.kind)}; choose one of {', '.join(FILTERS)}.")
         for name, count in (("iterations", self.iterations), ("order", self.order)):
             if count < 1:
                 raise ValueError(f"{name} {count} must be at least 1.")

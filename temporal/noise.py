@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..inputs.quoting import quoted
+
 NOISE_TYPES = ("default", "freenoise", "repeated", "constant")
 SEEDS = 2**64  # seeds are counted modulo this, as wide as ComfyUI's seed widget
 
@@ -41,7 +43,7 @@ class NoiseSettings:
             ValueError: unknown type, weight or window out of range, or an overlap that leaves no way forward.
         """
         if self.kind not in NOISE_TYPES:
-            raise ValueError(f"Unknown noise_type '{self.kind}'; choose one of {', '.join(NOISE_TYPES)}.")
+            raise ValueError(f"Unknown noise_type {quoted(self.kind)}; choose one of {', '.join(NOISE_TYPES)}.")
         if not 0 <= self.blend <= 1:
             raise ValueError(f"blend {self.blend} must lie between 0 and 1.")
         if self.length < 1:

@@ -7,6 +7,8 @@ writes is kept as it is until then.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from ..inputs.quoting import quoted
+from ..inputs.written import written_pieces
 from .frame_keys import OUTSIDE, FrameKey, outside, read_frame
 
 KEYFRAMES_EXAMPLE = "0, 8, -1"
@@ -86,8 +88,7 @@ def parse_keyframes(text: str, spread: str) -> Keyframes:
     """
     if spread != AS_LISTED:
         return Keyframes(spread)
-    pieces = [piece.strip() for piece in text.replace("\n", ",").split(",")]
-    keys = tuple(_key(piece) for piece in pieces if piece)
+    keys = tuple(_key(piece) for piece in written_pieces("indexes", text))
     if not keys:
         raise ValueError(f"There are no indexes of key images; write for example '{KEYFRAMES_EXAMPLE}'.")
     return Keyframes(AS_LISTED, keys)
@@ -162,12 +163,14 @@ def plan_keys(windows: Sequence[Sequence[int]], keys: Collection[int], nearest: 
 def _key(piece: str) -> FrameKey:
     try:
         at, is_position = read_frame(piece)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError(
-            f"The index '{piece}' of a key image is no number; write for example '{KEYFRAMES_EXAMPLE}'."
+            f"The index {quoted(piece)} of a key image is no number; write for example '{KEYFRAMES_EXAMPLE}'."
         ) from None
     if outside(at, is_position):
-        raise ValueError(f"The index '{piece}' of a key image {OUTSIDE}; write for example '{KEYFRAMES_EXAMPLE}'.")
+        raise ValueError(
+            f"The index {quoted(piece)} of a key image {OUTSIDE}; write for example '{KEYFRAMES_EXAMPLE}'."
+        )
     return FrameKey(at, is_position, "hold")
 
 
@@ -175,7 +178,7 @@ def _frame(key: FrameKey, total: int) -> int:
     frame = round(key.frame(total))
     if not 0 <= frame < total:
         raise ValueError(
-            f"The key image at index {key.at} lies outside the clip of {total} frames; use indexes from {-total} to "
+            f"The key image at index {key.at:g} lies outside the clip of {total} frames; use indexes from {-total} to "
             f"{total - 1}."
         )
     return frame

@@ -65,12 +65,12 @@ def _check_residual(residual: Tensor, block: Block, latents: tuple[int, ...], fa
     if residual.shape[1] != channels:
         raise ValueError(
             f"The ControlNet or T2I-Adapter gives {residual.shape[1]} channels where the checkpoint's UNet ({family}) has "
-            f"{channels}; load one made for the checkpoint."
+            f"{channels:d}; load one made for the checkpoint."
         )
     if tuple(residual.shape[-2:]) != (height, width):
         raise ValueError(
             f"The ControlNet or T2I-Adapter gives maps of {residual.shape[-1]}x{residual.shape[-2]} where the UNet "
-            f"({family}) has {width}x{height}; load one made for the checkpoint."
+            f"({family}) has {width:d}x{height:d}; load one made for the checkpoint."
         )
     if residual.shape[0] not in (1, latents[0]):
         raise ValueError(

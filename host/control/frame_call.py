@@ -14,6 +14,7 @@ import torch
 from comfy.model_base import BaseModel
 from torch import Tensor
 
+from ...inputs.quoting import quoted, quoted_names
 from ...temporal.hint_policies import hint_indexes
 from ..call.frames import CallFrames, call_frames
 from .compatibility import check_residuals
@@ -85,7 +86,7 @@ class ControlCall:
         )
         if self.frames.misfit:
             run.warn_once(
-                f"ControlNet got {len(self.frames.numbers)} frames for a window of {self.frames.misfit}; hints are used "
+                f"ControlNet got {len(self.frames.numbers)} frames for a window of {self.frames.misfit:d}; hints are used "
                 "from the first on."
             )
 
@@ -160,8 +161,8 @@ class ControlCall:
             order = from_shallow_to_deep(own)
             parts = [part for part, _ in order]
             for part in layers.unknown(parts):
-                known = ", ".join(dict.fromkeys(parts))
-                self.run.warn_once(f"layer_weights name {part}, but this control has layers only in {known}.")
+                known = quoted_names(dict.fromkeys(parts))
+                self.run.warn_once(f"layer_weights name {quoted(part)}, but this control has layers only in {known}.")
             for layer, weight in zip(order, layers.at(parts), strict=True):
                 weights[layer] = weights.get(layer, 1.0) * weight
         masks = FrameMasks(self.spec.masks, numbers, chunks).at if self.spec.masks else None
@@ -196,8 +197,8 @@ class ControlCall:
         missing = min(total, total - count + self.spec.frame_offset)
         if count > 1 and missing > 0 and self.spec.missing_hints == "hold":
             self.run.warn_once(
-                f"ControlNet has {count} hint images for {total} frames: the last image is held for the other "
-                f"{missing} frames. Give one image a frame, or a single image for all frames."
+                f"ControlNet has {count:d} hint images for {total:d} frames: the last image is held for the other "
+                f"{missing:d} frames. Give one image a frame, or a single image for all frames."
             )
 
 

@@ -4,6 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...inputs.numbers import LARGEST_WRITTEN, fits
+from ...inputs.quoting import quoted
+from ...inputs.written import written_pieces
+
 LAYER_PARTS = ("input", "middle", "output")
 LAYER_WEIGHTS_EXAMPLE = "output: 0.2, 1, middle: 0.5"
 
@@ -73,7 +77,7 @@ def parse_layer_weights(text: str, soft: float = 1.0) -> LayerWeights:
         raise ValueError(f"soft_weights is {soft}; give a number above 0, 1 for off or 0.825 as in other tools.")
     found: dict[str, list[float]] = {}
     part = ""
-    for piece in (piece.strip() for piece in text.replace("\n", ",").replace(";", ",").split(",")):
+    for piece in written_pieces("layer_weights", text, ",\n;"):
         named, colon, rest = (word.strip() for word in piece.rpartition(":"))
         if colon:
             part = named.lower()
@@ -93,10 +97,12 @@ def _number(text: str, piece: str) -> float:
         number = float(text)
     except ValueError:
         raise _unreadable(piece, "is no number") from None
-    if not math.isfinite(number):
-        raise _unreadable(piece, "is not finite")
+    if not fits(number, LARGEST_WRITTEN):
+        raise _unreadable(piece, f"is not finite, or larger than {LARGEST_WRITTEN:,.0f}")
     return number
 
 
 def _unreadable(piece: str, why: str) -> ValueError:
-    return ValueError(f"layer_weights piece '{piece}' {why}; write for example '1, 0.5' or '{LAYER_WEIGHTS_EXAMPLE}'.")
+    return ValueError(
+        f"layer_weights piece {quoted(piece)} {why}; write for example '1, 0.5' or '{LAYER_WEIGHTS_EXAMPLE}'."
+    )

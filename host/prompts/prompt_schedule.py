@@ -16,6 +16,7 @@ from comfy.sd import CLIP
 from comfy.utils import ProgressBar
 from torch import Tensor
 
+from ...inputs.quoting import quoted
 from ...temporal.prompts.blending import BLENDS, same_length
 from ...temporal.prompts.schedule import PromptSchedule, PromptShare
 from ..call import keys
@@ -87,7 +88,7 @@ def _option(name: str, values: Mapping[str, Any], shares: list[PromptShare], int
     ):
         return _rows(values, shares, interpolation)
     raise ValueError(
-        f"This text encoder gives '{name}' with a prompt, which cannot differ from frame to frame; "
+        f"This text encoder gives {quoted(name)} with a prompt, which cannot differ from frame to frame; "
         "use the CLIP of an SD1.5 or SDXL checkpoint."
     )
 
@@ -136,8 +137,8 @@ def _check_frames(executor, *args, **kwargs):
         entry.get(keys.SCHEDULE_FRAMES, frames) for entries in executor.class_obj.conds.values() for entry in entries
     }
     for scheduled in sorted(lengths - {frames}):
-        told = f"A prompt schedule was made for {scheduled} frames, but the clip has {frames}"
-        cure = f"set frames of Prompt Schedule to {frames}, or connect the latent to it"
+        told = f"A prompt schedule was made for {scheduled:d} frames, but the clip has {frames:d}"
+        cure = f"set frames of Prompt Schedule to {frames:d}, or connect the latent to it"
         if scheduled < frames:
             raise ValueError(f"{told}; {cure}.")
         log.warning("%s, so its prompts after frame %d are not reached; %s.", told, frames - 1, cure)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from ...inputs.quoting import quoted
 from .frame_values import between
 
 # Lower and upper edge in Hz. Below 20 Hz there is nothing to hear, and a recording's offset lies at 0 Hz.
@@ -124,11 +125,11 @@ def band_edges(band: str, sample_rate: int) -> tuple[float, float]:
         ValueError: the band is unknown, or lies above what the sample rate can hold.
     """
     if band not in BANDS:
-        raise ValueError(f"Unknown band '{band}'; choose one of {', '.join(BANDS)}.")
+        raise ValueError(f"Unknown band {quoted(band)}; choose one of {', '.join(BANDS)}.")
     low, high = BANDS[band]
     if low >= sample_rate / 2:
         raise ValueError(
-            f"band '{band}' begins at {low:g} Hz, but audio of {sample_rate} samples per second holds nothing above "
+            f"band {quoted(band)} begins at {low:g} Hz, but audio of {sample_rate} samples per second holds nothing above "
             f"{sample_rate / 2:g} Hz; choose another band."
         )
     return low, high

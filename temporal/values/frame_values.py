@@ -4,7 +4,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
+
+from ...inputs.numbers import LARGEST_WRITTEN, fits
+from ...inputs.quoting import quoted
 
 
 @runtime_checkable
@@ -69,18 +72,21 @@ def between(low: float, high: float, share: float) -> float:
     return low * (1 - share) + high * share
 
 
-def listed_values(values: Sequence[object]) -> ListedValues:
+def listed_values(values: Sequence[Any]) -> ListedValues:
     """Values of a list.
 
     Raises:
-        ValueError: the list is empty, or an entry is no finite number.
+        ValueError: the list is empty, or an entry is no finite number of a size that makes sense.
     """
     if not values:
         raise ValueError("The list of values per frame is empty; give it at least one number.")
     numbers: list[float] = []
     for index, value in enumerate(values):
-        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):  # also NumPy's numbers
-            raise ValueError(f"Value {index} of the values per frame is {value!r}; each must be a finite number.")
+        if isinstance(value, bool) or not isinstance(value, Real) or not fits(cast("float", value), LARGEST_WRITTEN):
+            raise ValueError(
+                f"Value {index} of the values per frame is {quoted(value)}; each must be a finite number of at most "
+                f"{LARGEST_WRITTEN:,.0f} in size."
+            )
         numbers.append(float(value))
     return ListedValues(tuple(numbers))
 
@@ -93,10 +99,10 @@ def values_of(value: object, name: str) -> FrameValues:
         name: of the input, for messages.
 
     Raises:
-        ValueError: it is something else, or an entry is no finite number.
+        ValueError: it is something else, or an entry is no finite number of a size that makes sense.
     """
     if isinstance(value, FrameValues):
         return value
     if isinstance(value, list | tuple):
-        return listed_values(cast("Sequence[object]", value))
-    raise ValueError(f"{name} is {value!r}; connect FRAME_VALUES or a list of numbers, one per frame.")
+        return listed_values(cast("Sequence[Any]", value))
+    raise ValueError(f"{name} is {quoted(value)}; connect FRAME_VALUES or a list of numbers, one per frame.")

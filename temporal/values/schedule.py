@@ -3,9 +3,11 @@
 ``0: 1.0, 16: 0.2 ease_in_out, -1: 0`` holds a value at each key and interpolates between keys.
 """
 
-import math
 from dataclasses import dataclass
 
+from ...inputs.numbers import LARGEST_WRITTEN, fits
+from ...inputs.quoting import quoted
+from ...inputs.written import written_pieces
 from ..frame_keys import EASINGS, OUTSIDE, FrameKey, blends, outside, read_frame
 
 VALUE_SCHEDULE_EXAMPLE = "0: 1.0, 16: 0.2 ease_in_out, -1: 0"
@@ -72,8 +74,7 @@ def parse_value_schedule(text: str) -> ValueSchedule:
         Easings: u^2, 1 - (1 - u)^2 and (1 - cos(pi u)) / 2, the usual quadratic and cosine curves, which
         ComfyUI-Advanced-ControlNet's keyframe interpolation uses as well.
     """
-    pieces = [piece.strip() for piece in text.replace("\n", ",").split(",")]
-    keys = tuple(_parse_key(piece) for piece in pieces if piece)
+    keys = tuple(_parse_key(piece) for piece in written_pieces("The value schedule", text))
     if not keys:
         raise ValueError(f"The value schedule is empty; write for example '{VALUE_SCHEDULE_EXAMPLE}'.")
     return ValueSchedule(keys)
@@ -86,17 +87,17 @@ def _parse_key(piece: str) -> ValueKey:
         raise _unreadable(piece, "is not 'frame: value' or 'frame: value easing'")
     easing = words[1] if len(words) == 2 else "linear"
     if easing not in EASINGS:
-        raise _unreadable(piece, f"has the unknown easing '{easing}' (known: {', '.join(EASINGS)})")
+        raise _unreadable(piece, f"has the unknown easing {quoted(easing)} (known: {', '.join(EASINGS)})")
     try:
         (at, is_position), value = read_frame(where), float(words[0])
-    except ValueError:
+    except (ValueError, OverflowError):
         raise _unreadable(piece, "needs a frame number before the colon and a number after it") from None
     if outside(at, is_position):
         raise _unreadable(piece, OUTSIDE)
-    if not math.isfinite(value):
-        raise _unreadable(piece, "needs a finite value")
+    if not fits(value, LARGEST_WRITTEN):
+        raise _unreadable(piece, f"needs a finite value of at most {LARGEST_WRITTEN:,.0f} in size")
     return ValueKey(at, is_position, easing, value)
 
 
 def _unreadable(piece: str, why: str) -> ValueError:
-    return ValueError(f"Schedule piece '{piece}' {why}; write for example '{VALUE_SCHEDULE_EXAMPLE}'.")
+    return ValueError(f"Schedule piece {quoted(piece)} {why}; write for example '{VALUE_SCHEDULE_EXAMPLE}'.")

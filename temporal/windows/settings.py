@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from ...inputs.quoting import quoted
+
 SCHEDULES = ("standard_uniform", "standard_static", "looped_uniform", "batched", "shifted")
 WITHOUT_OVERLAP = ("batched", "shifted")
 FUSE_METHODS = ("pyramid", "flat", "overlap_linear", "relative")
@@ -56,6 +58,6 @@ class WindowSettings:
         if self.stride < 1:
             raise ValueError(f"{prefix}_stride {self.stride} must be at least 1; 1 keeps neighbouring frames together.")
         if self.schedule not in SCHEDULES:
-            raise ValueError(f"Unknown window schedule '{self.schedule}'; choose one of {', '.join(SCHEDULES)}.")
+            raise ValueError(f"Unknown window schedule {quoted(self.schedule)}; choose one of {', '.join(SCHEDULES)}.")
         if self.fuse not in FUSE_METHODS:
-            raise ValueError(f"Unknown fuse method '{self.fuse}'; choose one of {', '.join(FUSE_METHODS)}.")
+            raise ValueError(f"Unknown fuse method {quoted(self.fuse)}; choose one of {', '.join(FUSE_METHODS)}.")

@@ -11,7 +11,7 @@ NODES = [
     node
     for path in sorted((ROOT / "nodes").glob("*.py"))
     for node in tree(path).body
-    if isinstance(node, ast.ClassDef) and "io.ComfyNode" in map(ast.unparse, node.bases)
+    if isinstance(node, ast.ClassDef) and "Node" in map(ast.unparse, node.bases)
 ]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 every_node = pytest.mark.parametrize("node", NODES, ids=lambda node: node.name)

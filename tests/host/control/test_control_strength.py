@@ -202,7 +202,7 @@ def test_layer_weights_by_part(model, caplog):
     (part,) = residuals(model, applied(per_frame(net, layer_weights="middle: 2, output: 1, 0, input: 3")))
     assert torch.allclose(part["middle"][0], 2 * full["middle"][0])
     assert torch.allclose(part["output"][0], full["output"][0]) and not part["output"][-1].any()
-    assert "layer_weights name input" in caplog.text
+    assert "layer_weights name 'input', but" in caplog.text
 
 
 def keyframes(*points):

@@ -78,10 +78,9 @@ def test_what_is_no_clip_is_told(images, words):
         preprocess_frames(images, PreprocessSettings())
 
 
-def test_the_prompt_is_refused_before_it_runs():
-    assert PreprocessFrames.validate_inputs(None, None) is True
-    assert "low_threshold 0.6 is above" in PreprocessFrames.validate_inputs(0.6, 0.2)
-    assert "high_threshold is 7" in PreprocessFrames.validate_inputs(0.0, 7.0)
+def test_thresholds_in_the_wrong_order_are_told():
+    with pytest.raises(ValueError, match=r"low_threshold 0\.6 is above"):
+        PreprocessSettings(low_threshold=0.6, high_threshold=0.2).check()
 
 
 def test_progress_counts_frames_and_an_interrupt_ends_the_work(monkeypatch):

@@ -223,7 +223,7 @@ def test_what_does_not_fit_is_said_before_anything_is_sampled(animated, vae, fol
         endless(model, toy_vae(TAEHV(latent_channels=16)))
     with pytest.raises(RuntimeError, match="your checkpoint does not contain a valid VAE"):
         endless(model, comfy.sd.VAE(sd={}))
-    with pytest.raises(ValueError, match="frames 0 must be at least 1"):
+    with pytest.raises(ValueError, match="frames is 0; give a whole number from 1"):
         endless(model, vae, frames=0)
     with pytest.raises(ValueError, match="window 5 cannot be halved"):
         endless(model, vae, window=5)

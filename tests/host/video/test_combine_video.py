@@ -210,11 +210,11 @@ def test_input_order_is_the_contract():
         ({}, "Neither images nor samples is connected: connect exactly one"),
         ({"images": images(1), "samples": latents(1)}, "Both images and samples are connected"),
         ({"samples": latents(1)}, "samples but no vae to decode them: connect"),
-        ({"images": images(1)[:0]}, "There are 0 frames to write: connect at least one"),
+        ({"images": images(1)[:0]}, r"images has the shape \(0, 48, 64, 3\); connect an IMAGE"),
         ({"images": images(1), "filename_prefix": "../escape"}, "is no name inside the output folder"),
         ({"images": images(1), "filename_prefix": "/tmp/escape"}, "is no name inside the output folder"),
         ({"images": images(1), "quality": 60}, "Quality 60 does not exist for h264-mp4: give -1 or 1 to 51"),
-        ({"images": images(1), "frame_rate": 0.0}, "A frame rate of 0.0 cannot be written"),
+        ({"images": images(1), "frame_rate": 0.0}, "frame_rate is 0.0; give a number from 0.01 to 240.0"),
         ({"images": images(1), "frame_rate": 60.0, "format": "gif"}, "gif plays at most 50 frames a second"),
         (
             {"images": images(1, 16, 16), "format": "h265-mp4", "filename_prefix": "clip"},

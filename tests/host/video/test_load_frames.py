@@ -94,7 +94,7 @@ def test_what_leaves_no_frames_is_said_in_words(source):
         load("shots/one/sub")
     with pytest.raises(ValueError, match="has 12 images and start 12 leaves none"):
         load(start=12)
-    with pytest.raises(ValueError, match="every_nth 0 and"):
+    with pytest.raises(ValueError, match="every_nth is 0; give a whole number from 1"):
         load(every_nth=0)
 
 

@@ -1,0 +1,33 @@
+"""What every node is: a node of ComfyUI whose inputs are looked at before it runs."""
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from .input_checks import check_inputs
+
+
+class Node(io.ComfyNode):
+    """A node that never begins with an input it cannot use.
+
+    ComfyUI checks what a widget holds when a prompt is queued. What comes over a wire nobody has checked, so each input
+    is held against its socket once more when the node runs, before its ``execute``.
+    """
+
+    FUNCTION = "execute_checked"  # type: ignore[assignment]  # the method that ComfyUI calls
+
+    @classmethod
+    def execute_checked(cls, **inputs: Any) -> io.NodeOutput:
+        """Check the inputs, then run the node as ComfyUI runs it.
+
+        Raises:
+            ValueError: an input cannot be used; the sentence names it.
+        """
+        check_inputs(cls.SCHEMA or cls.define_schema(), inputs, checked_by_node(cls))  # ComfyUI reads it at its start
+        return cls.EXECUTE_NORMALIZED(**inputs)
+
+
+def checked_by_node(node: type[io.ComfyNode]) -> frozenset[str]:
+    """Inputs whose choices the node itself looks at, as ComfyUI decides it: those that ``validate_inputs`` names."""
+    code = node.validate_inputs.__func__.__code__  # type: ignore[attr-defined]  # of a class method
+    return frozenset(code.co_varnames[1 : code.co_argcount])
