@@ -22,11 +22,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "scripts")]
 
 from support.e2e.fuzz.files import Folders, bad_files  # noqa: E402
-from support.e2e.fuzz.judge import ACCEPTED, BROKEN, SENTENCE  # noqa: E402
+from support.e2e.fuzz.judge import ACCEPTED, BROKEN, SENTENCE, grown  # noqa: E402
 from support.e2e.fuzz.prompts import Trial, odd_prompts  # noqa: E402
 from support.e2e.fuzz.report import broken, put_into, table  # noqa: E402
 from support.e2e.fuzz.storm import Result, results, storm  # noqa: E402
 from support.e2e.server import MODELS, toy_host, write_base  # noqa: E402
+
+# What no single trial answers for.
+FAULTS = ("changed", "left over", "grown")
 
 
 def trials(options: argparse.Namespace, folders: Folders, share: int) -> Iterator[Trial]:
@@ -62,8 +65,11 @@ def one_server(options: argparse.Namespace, share: int, work: Path) -> tuple[lis
             if len(seen) % 100 == 0:
                 bad = sum(result.verdict.kind == BROKEN for result in seen)
                 print(f"server {share + 1}: {len(seen)} trials, {bad} broken", flush=True)
-        weather.clean()
-        after, holds = weather.digests(), weather.load()
+        if seen and seen[-1].ends_the_storm:
+            after, holds = dict.fromkeys(before, "not run"), held
+        else:
+            weather.clean()
+            after, holds = weather.digests(), weather.load()
         changed = {name: (before[name], after[name]) for name in before if before[name] != after[name]}
         facts = {
             "good prompts": len(before),
@@ -71,6 +77,7 @@ def one_server(options: argparse.Namespace, share: int, work: Path) -> tuple[lis
             "left over": weather.leftovers(),
             "before": held,
             "after": holds,
+            "grown": grown(held, holds),
         }
     return seen, facts
 
@@ -111,12 +118,12 @@ def main() -> int:
     text = summary(seen, facts, options)
     print(text, *broken(seen), sep="\n")
     for fact in facts:
-        print(json.dumps({key: fact[key] for key in ("changed", "left over")}))
+        print(json.dumps({key: fact[key] for key in FAULTS}))
     if options.document:
         put_into(options.document, text)
     kinds = {result.verdict.kind for result in seen}
     assert kinds <= {SENTENCE, ACCEPTED, BROKEN}
-    return int(bool(left or BROKEN in kinds or any(fact["changed"] or fact["left over"] for fact in facts)))
+    return int(bool(left or BROKEN in kinds or any(fact[key] for fact in facts for key in FAULTS)))
 
 
 if __name__ == "__main__":

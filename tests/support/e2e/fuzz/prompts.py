@@ -15,6 +15,7 @@ from support.e2e.fuzz.values import odd_value
 from support.pack import ROOT
 
 FRAMES = 6
+NAN, INF = float("nan"), float("inf")
 CONTRACT: dict[str, Any] = json.loads((ROOT / "tests" / "golden" / "nodes.json").read_text(encoding="utf-8"))
 SAMPLERS = ("KSampler", "KSamplerAdvanced", "SamplerCustomAdvanced", "SamplerCustom")
 SLOW = {"controlnet_stack", "latents_to_prores"}  # others hold the same nodes
@@ -29,7 +30,7 @@ WIRES = {
         ("odd mask", "SolidMask", {"value": 0.0, "width": 64, "height": 3}),
     ],
     "LATENT": [("odd latent", "EmptyLatentImage", {"width": 16, "height": 128, "batch_size": 1})],
-    "FLOAT": [("wired number", "PrimitiveFloat", {"value": value}) for value in (-3.0, 1e300, 7.5)],
+    "FLOAT": [("wired number", "PrimitiveFloat", {"value": value}) for value in (-3.0, 1e300, 7.5, NAN, INF)],
     "INT": [("wired number", "PrimitiveInt", {"value": value}) for value in (-5, 0, 2**62)],
     "STRING": [("wired text", "PrimitiveString", {"value": value}) for value in ("", "x\x00", "0: 1")],
 }

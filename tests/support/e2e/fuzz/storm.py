@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from comfy_host import Host, server
+from comfy_host import Host, SetupError, server
 from comfy_host.client import Client, Prompt, PromptError
 from safetensors.torch import load_file
 
@@ -21,6 +21,7 @@ from support.e2e.fuzz.prompts import Trial, good_prompts
 QUEUE_SECONDS = 2.0  # the server's event loop must not wait for us longer
 RUN_SECONDS = 20.0  # what runs longer is interrupted
 STOP_SECONDS = 10.0
+GONE, BLOCKED = "the server is gone", "cannot be interrupted"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Result:
     trial: Trial
     verdict: Verdict
     seconds: float
+
+    @property
+    def ends_the_storm(self) -> bool:
+        """Whether nothing more can be tried on this server."""
+        return self.verdict.kind == judge.BROKEN and self.verdict.message.startswith((GONE, BLOCKED))
 
 
 @dataclass
@@ -54,7 +60,10 @@ class Storm:
     def send(self, trial: Trial) -> Result:
         """Queue one prompt and wait for what comes of it."""
         began = time.monotonic()
-        verdict = self._verdict(trial.prompt)
+        try:
+            verdict = self._verdict(trial.prompt)
+        except SetupError as error:
+            verdict = Verdict(judge.BROKEN, f"{GONE}: {error}")
         return Result(trial, verdict, time.monotonic() - began)
 
     def _verdict(self, prompt: Prompt) -> Verdict:
@@ -73,7 +82,7 @@ class Storm:
         if entry is None:
             self.client.cancel(prompt_id)
             entry = self._ended(prompt_id, STOP_SECONDS)
-            return Verdict(judge.ACCEPTED, "interrupted") if entry else Verdict(judge.BROKEN, "cannot be interrupted")
+            return Verdict(judge.ACCEPTED, "interrupted") if entry else Verdict(judge.BROKEN, BLOCKED)
         for event, data in entry["status"].get("messages", []):
             if event == "execution_error":
                 return judge.of_error(data)
@@ -154,8 +163,11 @@ def storm(host: Host, patience: float = 1.0) -> Iterator[Storm]:
 
 
 def results(weather: Storm, trials: Iterable[Trial], often: int = 200) -> Iterator[Result]:
-    """Send every trial; what it wrote is removed from time to time."""
+    """Send every trial; what it wrote is removed from time to time. A server that is gone or blocked ends the storm."""
     for number, trial in enumerate(trials):
         if number % often == often - 1:
             weather.clean()
-        yield weather.send(trial)
+        result = weather.send(trial)
+        yield result
+        if result.ends_the_storm:
+            return
