@@ -179,7 +179,7 @@ def parse_poses(text: str) -> Poses:
     for (number, _), determinant in zip(lines, _matrices(poses).det().tolist(), strict=True):  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportUnknownArgumentType]
         if abs(cast("float", determinant)) < 1e-6:
             raise ValueError(
-                f"Line {number} of the camera poses has a matrix without an inverse; numbers 8 to 19 of the "
+                f"Line {plain(number)} of the camera poses has a matrix without an inverse; numbers 8 to 19 of the "
                 "line must be a rotation and a translation, row by row."
             )
     return poses

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from ..inputs.quoting import quoted
+from ..inputs.quoting import plain, quoted
 from .errors import MotionFileError
 from .families import BASE_TITLES, Family
 
@@ -78,7 +78,9 @@ class MotionSpec:
             MotionFileError: it is one; the sentence names the node it belongs to.
         """
         if self.image_input or self.image_encoder:
-            raise MotionFileError(f"{self.family.title} animates a condition image; use the node {self.node} instead.")
+            raise MotionFileError(
+                f"{plain(self.family.title)} animates a condition image; use the node {plain(self.node)} instead."
+            )
 
     @property
     def parameters(self) -> int:
@@ -100,7 +102,7 @@ def require_node(spec: MotionSpec, name: str, node: str) -> None:
     """
     if spec.node != node:
         raise MotionFileError(
-            f"Motion model {quoted(name)} is {spec.family.title}, which {node} cannot use; use the node {spec.node} with it."
+            f"Motion model {quoted(name)} is {plain(spec.family.title)}, which {node} cannot use; use the node {plain(spec.node)} with it."
         )
 
 

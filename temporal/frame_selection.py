@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..inputs.quoting import quoted
+from ..inputs.quoting import plain, quoted
 from ..inputs.written import whole_number, written_pieces
 
 MOST_SELECTED = 100_000  # frames; a text of a few letters can name a clip a thousand times
@@ -32,7 +32,7 @@ class FrameSelection:
                 chosen.append(piece % total_frames)
             else:
                 raise ValueError(
-                    f"select names frame {piece}, but the clip has {total_frames} frames: 0 to {total_frames - 1}, or "
+                    f"select names frame {plain(piece)}, but the clip has {total_frames} frames: 0 to {total_frames - 1}, or "
                     f"-{total_frames} to -1 from the end."
                 )
             if len(chosen) > MOST_SELECTED:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
+from ..inputs.quoting import plain
 from .audio_track import AudioTrack
 from .decode.container import VideoFile
 from .encode.ffmpeg_arguments import AUDIO_FILE, METADATA, WHOLE_LAYOUTS
@@ -52,7 +53,7 @@ def film_facts(path: str) -> FilmFacts:
         stream = file.picture(container)
         codec, kind = stream.codec_context.name.removeprefix("lib"), container.format.name
         if kind in SILENT:
-            raise ValueError(f"A {kind} file holds no sound: connect its images instead, and choose h264-mp4.")
+            raise ValueError(f"A {plain(kind)} file holds no sound: connect its images instead, and choose h264-mp4.")
         if kind.startswith("mov,") and codec in MP4_CODECS:
             name = "h264-mp4"
         elif kind.startswith("mov,"):

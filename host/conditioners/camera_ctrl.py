@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from comfy.model_patcher import ModelPatcher
 from torch import nn
 
-from ...inputs.quoting import file_name, quoted
+from ...inputs.quoting import file_name, plain, quoted
 from ...motion_models.camera_poses import Poses, pluecker_rays, poses_at
 from ...motion_models.checkpoints.camera_ctrl import read_camera_checkpoint
 from ...motion_models.networks.camera_encoder import PATCH, CameraNetwork, CameraSpec, Span
@@ -112,11 +112,13 @@ def camera_conditioner(name: str, motion: MotionSpec, poses: Poses, strength: St
     for site in spec.sites:
         if theirs.get((site.part, site.index)) != site.channels:
             raise ValueError(
-                f"CameraCtrl {quoted(name)} has a layer of {site.channels} channels for block {site.part} {site.index}, "
-                f"which this motion model ({motion.family.title}) does not have; use it with v3_sd15_mm.ckpt."
+                f"CameraCtrl {quoted(name)} has a layer of {site.channels} channels for block {plain(site.part)} {site.index}, "
+                f"which this motion model ({plain(motion.family.title)}) does not have; use it with v3_sd15_mm.ckpt."
             )
     if motion.family.name != CAMERA_TRAINED_WITH:
-        log.warning("CameraCtrl was trained with motion module v3; with %s it may do little.", motion.family.title)
+        log.warning(
+            "CameraCtrl was trained with motion module v3; with %s it may do little.", plain(motion.family.title)
+        )
     log.info("Loaded CameraCtrl %s: %d layers, %d frames at once.", quoted(name), len(spec.sites), spec.max_frames)
     return CameraConditioner(patcher, poses, strength)
 
@@ -131,4 +133,4 @@ def _build(path: str, state_dict: dict, disable_dynamic: bool = False) -> ModelP
         spec, weights = read_camera_checkpoint(state_dict)
         return patchers.build(CameraNetwork, spec, weights, (load_camera_patcher, (path,)), disable_dynamic)
     except ValueError as error:
-        raise ValueError(f"{file_name(path)}: {error}") from error
+        raise ValueError(f"{file_name(path)}: {plain(error, 600)}") from error

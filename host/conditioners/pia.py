@@ -10,6 +10,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.sd import VAE
 from torch import Tensor, nn
 
+from ...inputs.quoting import plain
 from ...motion_models.networks.module_call import Value
 from ...motion_models.networks.motion_module import MotionNetwork
 from ...motion_models.pia_affinity import affinity
@@ -101,7 +102,7 @@ def pia_conditioner(
     channels = getattr(model.get_model_object("diffusion_model"), "in_channels", LATENT_CHANNELS)
     if channels != LATENT_CHANNELS:
         raise ValueError(
-            f"The UNet of this MODEL takes {channels} input channels, but PIA adds its condition to those of "
+            f"The UNet of this MODEL takes {plain(channels)} input channels, but PIA adds its condition to those of "
             f"{LATENT_CHANNELS}; connect a plain SD1.5 checkpoint, not one for inpainting or editing."
         )
     return PiaConditioner(encode_image(image[:1], vae, latent), preset, image_frame, values)

@@ -5,7 +5,7 @@ import stat
 
 import folder_paths
 
-from ...inputs.quoting import closest_names, quoted, reason_of
+from ...inputs.quoting import closest_names, plain, quoted, reason_of
 from ...motion_models.camera_poses import LONGEST_POSES, Poses, parse_poses
 
 
@@ -55,7 +55,7 @@ def read_pose_file(name: str) -> Poses:
     except OSError as error:
         raise ValueError(f"{quoted(name)} cannot be read ({reason_of(error)}); check the file.") from error
     except ValueError as error:
-        raise ValueError(f"{quoted(name)}: {error}") from error
+        raise ValueError(f"{quoted(name)}: {plain(error, 600)}") from error
 
 
 def _is_file_of(folder: str, path: str) -> bool:

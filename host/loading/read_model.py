@@ -7,7 +7,7 @@ import comfy.utils
 import safetensors
 import torch
 
-from ...inputs.quoting import file_name, reason_of
+from ...inputs.quoting import file_name, plain, reason_of
 from ...motion_models.checkpoints.container import ModelContainer, container_of
 from ...motion_models.checkpoints.state_dict import named
 from ...motion_models.errors import MotionFileError
@@ -34,7 +34,7 @@ def read_path(path: str) -> dict[str, Any]:
             container = container_of(file)
         return named(_content(path, container))
     except MotionFileError as error:
-        raise MotionFileError(f"{file_name(path)}{_says(error)}") from error
+        raise MotionFileError(f"{file_name(path)}{plain(_says(error), 600)}") from error
     except pickle.UnpicklingError as error:
         if any(words in str(error) for words in DAMAGED):
             raise MotionFileError(f"{file_name(path)} is damaged or was cut off; download it again.") from error

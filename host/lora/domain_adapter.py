@@ -6,7 +6,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.weight_adapter.lora import LoRAAdapter
 from torch import Tensor
 
-from ...inputs.quoting import quoted
+from ...inputs.quoting import plain, quoted
 from ...motion_models.checkpoints.convert import incomplete
 from ...motion_models.checkpoints.state_dict import sizes, sound, tensors, unwrap
 from ...motion_models.errors import MotionFileError
@@ -56,7 +56,7 @@ def _read(model: ModelPatcher, name: str) -> dict[str, LoRAAdapter]:
     try:
         known = _pairs(tensors(unwrap(content)))
     except MotionFileError as error:
-        raise MotionFileError(f"{quoted(name)}: {error}") from error
+        raise MotionFileError(f"{quoted(name)}: {plain(error, 600)}") from error
     patches = core_patches(model, name, known)
     shapes = {key: weight.shape for key, weight in model.model.state_dict().items()}
     fitting = {

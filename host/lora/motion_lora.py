@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from comfy.model_patcher import ModelPatcher
 from comfy.weight_adapter.lora import LoRAAdapter
 
-from ...inputs.quoting import quoted, quoted_names
+from ...inputs.quoting import plain, quoted, quoted_names
 from ...motion_models.checkpoints.motion_lora import LoraFile, read_motion_lora
 from ...motion_models.networks.low_rank import LoraPair
 from ...motion_models.spec import MotionSpec
@@ -54,7 +54,7 @@ def load_motion_lora(name: str, strength: Strength, when: SamplingRange | None =
     try:
         file = read_motion_lora(state_dict)
     except ValueError as error:
-        raise ValueError(f"{quoted(name)}: {error}") from error
+        raise ValueError(f"{quoted(name)}: {plain(error, 600)}") from error
     if file.unmatched:
         log.warning(
             "MotionLoRA %s: %d weights are of no known layer and are not used: %s.",
@@ -134,14 +134,14 @@ def _warn_of_version(lora: MotionLora, fitting: int, spec: MotionSpec) -> None:
             quoted(lora.name),
             left_out,
             len(lora.file.pairs),
-            spec.family.title,
+            plain(spec.family.title),
         )
     elif middle and not lora.file.middle:
         log.warning(
             "MotionLoRA %s was trained for a motion model without a middle block (v1 or v3) and this one is %s; "
             "expect a weaker or another motion.",
             quoted(lora.name),
-            spec.family.title,
+            plain(spec.family.title),
         )
 
 
@@ -158,5 +158,5 @@ def _check_shape(name: str, pair: LoraPair, shape: tuple[int, ...]) -> None:
     if (pair.up.shape[0], pair.down.shape[1]) != (rows, shape[1]):
         raise ValueError(
             f"MotionLoRA {quoted(name)} has a layer of {pair.up.shape[0]} x {pair.down.shape[1]} where this motion model "
-            f"has {rows} x {shape[1]} ({pair.target}); use one that was trained for the same base."
+            f"has {rows} x {shape[1]} ({plain(pair.target)}); use one that was trained for the same base."
         )

@@ -91,7 +91,7 @@ def _weights(name: str) -> dict[str, Tensor]:
             for key, weight in tensors(content).items()
         }
     except MotionFileError as error:
-        raise MotionFileError(f"{quoted(name)}: {error}") from error
+        raise MotionFileError(f"{quoted(name)}: {plain(error, 600)}") from error
     return comfy.lora_convert.convert_lora(found)
 
 
@@ -106,6 +106,6 @@ def _check_shape(name: str, key: Any, patch: Any, shapes: dict[str, tuple[int, .
     has, needs = (up.shape[0], down[0].numel() * kernel), (shapes[key][0], math.prod(shapes[key][1:]))
     if has != needs:
         raise ValueError(
-            f"{quoted(name)} has a layer of {has[0]} x {has[1]} where this MODEL has {needs[0]} x {needs[1]} ({plain(key)}); "
+            f"{quoted(name)} has a layer of {has[0]} x {has[1]} where this MODEL has {plain(needs[0])} x {plain(needs[1])} ({plain(key)}); "
             "choose a LoRA that was trained for the checkpoint's base."
         )

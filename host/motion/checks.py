@@ -8,7 +8,7 @@ from typing import Any
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
-from ...inputs.quoting import quoted
+from ...inputs.quoting import plain, quoted
 from ...motion_models.networks.positions import require_positions
 from ..call import keys
 from ..call.context_handler import StagedHandler, frames_at_once
@@ -107,9 +107,9 @@ def advise(model: ModelPatcher, together: int, sampler: str) -> None:
     for settings in active:
         for line in (_about_length(settings, together), _about_sampler(settings, sampler)):
             if line:
-                log.warning("%s: %s", _named(settings), line)
+                log.warning("%s: %s", _named(settings), plain(line, 600))
     if active and (line := noise_schedule.overridden(model)):
-        log.warning("%s", line)
+        log.warning("%s", plain(line, 600))
 
 
 def sampler_name(sampler: Any) -> str:

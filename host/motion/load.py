@@ -47,7 +47,7 @@ def load_motion_model(name: str) -> MotionModel:
     path, state_dict = model_files.read_file(model_files.MOTION_MODELS, name)
     patcher = _build(path, state_dict)
     spec = patcher.model.spec
-    log.info("Loaded motion model %s: %s, %d frames at most.", quoted(name), spec.family.name, spec.max_frames)
+    log.info("Loaded motion model %s: %s, %d frames at most.", quoted(name), plain(spec.family.name), spec.max_frames)
     return MotionModel(name, spec, patcher, path)
 
 
@@ -90,4 +90,4 @@ def _build(
             MotionNetwork, spec, weights, again, disable_dynamic, (*patchers.HALF_PRECISION, *patchers.FP8)
         )
     except ValueError as error:
-        raise ValueError(f"{quoted(name)}: {error}") from error
+        raise ValueError(f"{quoted(name)}: {plain(error, 600)}") from error

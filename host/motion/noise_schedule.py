@@ -62,7 +62,7 @@ def apply_schedule(model: ModelPatcher, name: str) -> None:
     if name != USE_EXISTING:
         ours = _build(BETA_SCHEDULES[name], existing)
         if line := _replaced(model, existing, ours):
-            log.warning("beta_schedule %s replaces %s.", plain(name), line)
+            log.warning("beta_schedule %s replaces %s.", plain(name), plain(line, 600))
         model.add_object_patch("model_sampling", ours)
     sampling = model.get_model_object("model_sampling")
     tables = tuple((key, table.detach().to("cpu", copy=True)) for key, table in sampling.named_buffers())
@@ -135,7 +135,8 @@ def with_later_facts(model: ModelPatcher) -> torch.nn.Module | None:
     if not isinstance(active, ModelSamplingDiscrete) or isinstance(active, ModelSamplingDiscreteDistilled):
         return None
     checkpoints = ModelSamplingDiscrete(model.model.model_config, zsnr=active.zsnr)
-    same = checkpoints.sigmas.shape == active.sigmas.shape and torch.allclose(checkpoints.sigmas, active.sigmas.cpu())
+    theirs, own_levels = checkpoints.get_buffer("sigmas"), active.get_buffer("sigmas").cpu()
+    same = theirs.shape == own_levels.shape and torch.allclose(theirs, own_levels)
     return _build(own.schedule, active) if same else None
 
 
@@ -193,7 +194,9 @@ def _keep_own_tables(model: ModelPatcher, *_load_arguments) -> None:
     for name, table in own.tables if own is not None and own.sampling is active else ():
         loaded = active.get_buffer(name)
         if loaded.shape != table.shape or not torch.equal(loaded.detach().cpu(), table):
-            log.warning("The host wrote another model's noise schedule (%s) over this one; it was put back.", name)
+            log.warning(
+                "The host wrote another model's noise schedule (%s) over this one; it was put back.", plain(name)
+            )
             active.register_buffer(name, table.to(loaded.device))
     for key in _entries(model):
         model.backup_buffers.pop(key)

@@ -35,7 +35,7 @@ def schedule_of_run(guider: Any, arguments: dict[str, Any], still: bool) -> Iter
     """
     model = guider.model_patcher
     active, meant = model.get_model_object("model_sampling"), _meant(model, still)
-    if meant is None or meant is active or not discrete(active, meant):
+    if meant is active or not (isinstance(active, ModelSamplingDiscrete) and isinstance(meant, ModelSamplingDiscrete)):
         yield
         return
     changed = model.clone()
@@ -55,26 +55,19 @@ def _meant(model: ModelPatcher, still: bool) -> torch.nn.Module | None:
     return own.before if own is not None and own.sampling is model.get_model_object("model_sampling") else None
 
 
-def discrete(*samplings: Any) -> bool:
-    """Whether all have a table of noise levels over the same training timesteps."""
-    return all(isinstance(sampling, ModelSamplingDiscrete) for sampling in samplings) and (
-        len({sampling.num_timesteps for sampling in samplings}) == 1
-    )
-
-
 def at_same_timesteps(sigmas: Tensor, old: ModelSamplingDiscrete, new: ModelSamplingDiscrete) -> Tensor:
     """Noise levels (S + 1,) of one schedule as those of another; no noise stays none.
 
     Exact for levels at timesteps, as schedulers like normal, simple and ddim_uniform give them; levels between two
     timesteps are placed by their logarithm, as ComfyUI does.
     """
-    table = old.log_sigmas.detach().to("cpu", torch.float64)
+    table = old.get_buffer("log_sigmas").detach().to("cpu", torch.float64)
     logs = sigmas.detach().to("cpu", torch.float64).clamp_min(1e-30).log()
     above = torch.searchsorted(table, logs).clamp(1, len(table) - 1)
     share = ((logs - table[above - 1]) / (table[above] - table[above - 1])).clamp(0, 1)
     place = above - 1 + share
     place = torch.where((place - place.round()).abs() < SNAP, place.round(), place)
-    steps = getattr(old, "skip_steps", 1)  # of distilled schedules, whose table has only some timesteps
+    steps = int(getattr(old, "skip_steps", 1))  # of distilled schedules, whose table has only some timesteps
     timesteps = place * steps + (steps - 1)
     found = new.sigma(timesteps.to(torch.float32)).to(sigmas)
     return torch.where(sigmas > 0, found, torch.zeros_like(sigmas))

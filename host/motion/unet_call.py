@@ -22,7 +22,7 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from ...inputs.quoting import quoted
+from ...inputs.quoting import plain, quoted
 from ...motion_models.spec import BlockIndex
 from ..call import compiled, keys
 from ..call.frames import call_frames
@@ -105,7 +105,7 @@ class UNetCall:
             return
         if any(settings.factor_at(base, options) for settings in settings_of(base.current_patcher)):
             raise RuntimeError(
-                f"A node sends the {total} frames of this clip to the UNet one by one, so no motion is "
+                f"A node sends the {plain(total)} frames of this clip to the UNet one by one, so no motion is "
                 "possible; remove it from this MODEL."
             )
 
@@ -196,7 +196,7 @@ class UNetCall:
             modules = len(motion.network.spec.sites)
             if self.unet_ran and motion.ran != modules:
                 raise RuntimeError(
-                    f"{motion.ran} of {modules} modules of motion model {quoted(motion.settings.name)} ran; another node "
+                    f"{plain(motion.ran)} of {modules} modules of motion model {quoted(motion.settings.name)} ran; another node "
                     "skips or replaces blocks of the UNet, remove it from this MODEL."
                 )
 

@@ -60,14 +60,14 @@ def check_fits(model: ModelPatcher, spec: MotionSpec, name: str) -> None:
         )
     base = BASES_BY_CONTEXT.get(model.model.model_config.unet_config.get("context_dim"))
     if base is not None and base != spec.family.base:
-        raise ValueError(_other_base(name, spec, TITLES[base]))
+        raise ValueError(plain(_other_base(name, spec, TITLES[base]), 600))
     sites = motion_sites(unet)
     for site in spec.sites:
         layer = sites.get((site.part, site.index))
         channels = 0 if layer is None else _channels(layer)
         if channels != site.channels:
             where = f"its block {site.part} {site.index} has {channels} channels, not {site.channels}"
-            raise ValueError(_other_base(name, spec, f"of another kind ({where})"))
+            raise ValueError(plain(_other_base(name, spec, f"of another kind ({where})"), 600))
 
 
 def _other_base(name: str, spec: MotionSpec, found: str) -> str:

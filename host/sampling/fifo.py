@@ -15,6 +15,7 @@ from comfy import model_management
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ...inputs.quoting import plain
 from ...temporal.fifo import Fifo, FifoSettings, Predict
 from ..call import keys
 from ..call.clip_part import part_options
@@ -62,7 +63,7 @@ def _start(latents: Tensor, window: int, model: ModelPatcher) -> Tensor:
     channels = model.model.latent_format.latent_channels
     if latents.is_nested or latents.ndim != 4 or latents.shape[1] != channels or not len(latents):
         raise ValueError(
-            f"start_clip has latents of shape {tuple(latents.shape)}; connect latents of frames, (frames, {channels}, "
+            f"start_clip has latents of shape {tuple(latents.shape)}; connect latents of frames, (frames, {plain(channels)}, "
             "height, width)."
         )
     short = window - len(latents)
@@ -175,7 +176,7 @@ def advise_fifo(model: ModelPatcher, settings: FifoSettings) -> None:
     warn_without_effect(model, {keys.CLIP_NOISE: "Clip Noise", keys.FREE_INIT: "FreeInit"})
     for motion in active_settings(model):
         if line := _unsuited(motion, settings):
-            log.warning("Motion model '%s': %s", motion.name, line)
+            log.warning("Motion model '%s': %s", plain(motion.name), plain(line, 600))
 
 
 def _unsuited(motion: MotionSettings, settings: FifoSettings) -> str:

@@ -12,6 +12,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ...inputs.quoting import plain
 from ..video.frame_source import FrameSource, frame_source
 
 
@@ -82,8 +83,8 @@ def check_image_vae(vae: Any, model: ModelPatcher) -> None:
     channels = getattr(vae, "latent_channels", wanted)
     if getattr(vae, "latent_dim", 2) != 2 or channels != wanted:
         raise ValueError(
-            f"This VAE makes latents of {channels} channels and {getattr(vae, 'latent_dim', 2)} dimensions, but the "
-            f"model samples images of {wanted} channels: connect the VAE of the checkpoint."
+            f"This VAE makes latents of {plain(channels)} channels and {plain(getattr(vae, 'latent_dim', 2))} dimensions, but the "
+            f"model samples images of {plain(wanted)} channels: connect the VAE of the checkpoint."
         )
     if model.model.latent_format.latent_dimensions != 2:
         raise ValueError("This MODEL samples videos, not batches of frames: connect an image model such as SD1.5.")

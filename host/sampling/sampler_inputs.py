@@ -7,6 +7,7 @@ import comfy.samplers
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ...inputs.quoting import plain
 from ..control.run import follow_frames
 from ..prompts.prompt_schedule import check_schedules
 
@@ -40,7 +41,7 @@ class SamplerInputs:
         sigmas = comfy.samplers.calculate_sigmas(sampling, scheduler, steps)
         if len(sigmas) != steps + 1 or bool((sigmas.diff() >= 0).any()) or sigmas[-1] != 0:
             raise ValueError(
-                f"Scheduler {scheduler} has no {steps} falling noise levels for this model; choose normal or "
+                f"Scheduler {plain(scheduler)} has no {steps} falling noise levels for this model; choose normal or "
                 "sgm_uniform, or lower partitions."
             )
         return sigmas

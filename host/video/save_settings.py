@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ...inputs.quoting import quoted
+from ...inputs.quoting import plain, quoted
 from ...video.encode.frame_arrays import frame_order
 from ...video.file_names import clean_prefix
 from ...video.formats.video_format import VideoFormat
@@ -91,7 +91,7 @@ class SavePlan:
             return order
         if not sound:
             raise ValueError(
-                f"length is '{length}' and there is no sound: connect audio, or set length to {LENGTHS[0]}."
+                f"length is '{plain(length)}' and there is no sound: connect audio, or set length to {LENGTHS[0]}."
             )
         wanted = max(round(sound * self.frame_rate), 1)
         times = -(-wanted // len(order)) if length == LENGTHS[2] else 1

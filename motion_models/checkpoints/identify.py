@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ...inputs.quoting import quoted
+from ...inputs.quoting import plain, quoted
 from ..errors import MotionFileError
 
 
@@ -105,11 +105,11 @@ def require_kind(entries: Mapping[str, object], wanted: FileKind) -> None:
     kind = next((kind for kind in KINDS if kind.matches(lines)), None)
     if kind is None:
         raise MotionFileError(
-            f"this file is not {wanted.what} and of no known kind (its first entry is {quoted(next(iter(entries)))}); "
-            f"choose {wanted.what}."
+            f"this file is not {plain(wanted.what)} and of no known kind (its first entry is {quoted(next(iter(entries)))}); "
+            f"choose {plain(wanted.what)}."
         )
     if kind is not wanted:
-        raise MotionFileError(f"this file is {kind.what}; {kind.cure}.")
+        raise MotionFileError(f"this file is {plain(kind.what)}; {plain(kind.cure, 600)}.")
 
 
 def _shape(value: object) -> str:

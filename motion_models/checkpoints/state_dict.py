@@ -10,7 +10,7 @@ from typing import TypeGuard
 import torch
 from torch import Tensor
 
-from ...inputs.quoting import quoted
+from ...inputs.quoting import plain, quoted
 from ..errors import MotionFileError
 
 # Entries that hold the weights when a file wraps them: official releases and training scripts use
@@ -98,7 +98,7 @@ def tensors(entries: Mapping[str, object]) -> dict[str, Tensor]:
         )
     for name, tensor in found.items():
         if why := _no_weight(tensor):
-            raise MotionFileError(f"this file's weight {quoted(name)} {why}; choose the original file.")
+            raise MotionFileError(f"this file's weight {quoted(name)} {plain(why, 600)}; choose the original file.")
     return found
 
 

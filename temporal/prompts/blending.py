@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from ...inputs.quoting import plain
+
 LONGEST = 4  # the common length in lengths of the longest prompt; core stops padding prompts at the same factor
 NEARLY_STRAIGHT = 1e-3  # sine of an angle below which the arc is the line, to float32's precision
 
@@ -35,7 +37,7 @@ def same_length(prompts: Sequence[Tensor]) -> list[Tensor]:
     if common > LONGEST * lengths[-1]:
         raise ValueError(
             f"The prompts of the schedule are {', '.join(map(str, lengths))} tokens long, which only fit together at "
-            f"{common} tokens; shorten the longest so that fewer lengths are left (CLIP makes chunks of 77)."
+            f"{plain(common)} tokens; shorten the longest so that fewer lengths are left (CLIP makes chunks of 77)."
         )
     return [prompt.repeat(1, common // prompt.shape[1], 1) for prompt in prompts]
 

@@ -79,7 +79,9 @@ def pieces(text: str) -> Iterator[Piece]:
 
 def unreadable(line: int, text: str, why: str) -> ValueError:
     """One sentence for what cannot be read in a schedule."""
-    return ValueError(f"Line {line} of the prompt schedule: {text} {why}; write for example {PROMPT_SCHEDULE_EXAMPLE}.")
+    return ValueError(
+        f"Line {line} of the prompt schedule: {plain(text)} {why}; write for example {PROMPT_SCHEDULE_EXAMPLE}."
+    )
 
 
 def _piece(text: str, start: int, line: int) -> tuple[Piece, int]:

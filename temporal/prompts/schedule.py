@@ -64,7 +64,7 @@ class PromptSchedule:
         """
         for name, text in (("prepend", prepend), ("append", append)):
             if why := _foreign(text):
-                raise ValueError(f"{name} {why}.")
+                raise ValueError(f"{plain(name)} {why}.")
         return PromptSchedule(tuple(replace(key, prompt=joined(prepend, key.prompt, append)) for key in self.keys))
 
 

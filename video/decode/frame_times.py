@@ -11,6 +11,7 @@ from fractions import Fraction
 from itertools import chain
 from math import ceil, floor
 
+from ...inputs.quoting import plain
 from ..frame_rate import LARGEST_DENOMINATOR, exact_rate
 
 HALF = Fraction(1, 2)
@@ -114,7 +115,7 @@ class TimeSelection:
         for name in ("start", "skip_frames", "seconds", "max_frames"):
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
-                raise ValueError(f"{name} is {value}: give 0 or more.")
+                raise ValueError(f"{name} is {plain(value)}: give 0 or more.")
 
 
 class TimeMap:
@@ -146,7 +147,7 @@ class TimeMap:
         first = self._number_at(Fraction(selection.start)) + selection.skip_frames
         if first >= total:
             raise ValueError(
-                f"The video has {total} frames at {float(base):g} a second, and start {float(selection.start):g} s with "
+                f"The video has {plain(total)} frames at {float(base):g} a second, and start {float(selection.start):g} s with "
                 f"skip_frames {selection.skip_frames} leaves none: lower them."
             )
         left = total - first

@@ -80,7 +80,7 @@ class VideoEncoder:
         if frames.shape[1:] != (height, width, 4 if pixels.alpha else 3) or frames.dtype != kind:
             raise ValueError(
                 f"A frame of shape {frames.shape[1:]} and type {frames.dtype} does not fit a clip of "
-                f"{width}x{height} {np.dtype(kind).name} RGB{'A' * pixels.alpha}: give all frames the same size and "
+                f"{width}x{height} {plain(np.dtype(kind).name)} RGB{'A' * pixels.alpha}: give all frames the same size and "
                 "channels."
             )
         raw = raw_frames(pad_to(frames, *self.job.stored_size), pixels)

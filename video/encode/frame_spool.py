@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-from ...inputs.quoting import reason_of
+from ...inputs.quoting import plain, reason_of
 from ..ffmpeg import VideoError
 
 
@@ -52,7 +52,7 @@ class FrameSpool:
             self._file.flush()  # a full disk is noticed here and not while reading
         except OSError as error:
             raise VideoError(
-                f"{self._frames + len(frames)} frames that are shown again could not be kept in the temporary folder "
+                f"{plain(self._frames + len(frames))} frames that are shown again could not be kept in the temporary folder "
                 f"({reason_of(error)}): free some space, or turn pingpong off and set loop_count to 0."
             ) from error
         self._frames += len(frames)
@@ -66,10 +66,10 @@ class FrameSpool:
         """
         frame = self._frame
         if frame is None or not all(0 <= number < self._frames for number in numbers):
-            raise ValueError(f"Frames {numbers} are not among the {self._frames} that were kept.")
+            raise ValueError(f"Frames {numbers} are not among the {plain(self._frames)} that were kept.")
         found = np.empty((len(numbers), *frame.shape), frame.dtype)
         for row, number in zip(found, numbers, strict=True):
             self._file.seek(number * frame.nbytes)
             if self._file.readinto(memoryview(row).cast("B")) != row.nbytes:
-                raise VideoError(f"Frame {number} was cut off in the temporary folder: run the clip again.")
+                raise VideoError(f"Frame {plain(number)} was cut off in the temporary folder: run the clip again.")
         return found

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from ...inputs.quoting import quoted
+from ...inputs.quoting import plain, quoted
 from .video_format import VideoFormat
 
 FALLBACK = "h264-mp4"
@@ -30,9 +30,9 @@ class AvailableFormats:
         if name in self.rows:
             return self.rows[name]
         if name in self.reasons:
-            raise ValueError(self.reasons[name])
+            raise ValueError(plain(self.reasons[name], 600))
         raise ValueError(
-            f"There is no video format {quoted(name)}: choose {', '.join(self.rows) or 'nothing, none opens'}."
+            f"There is no video format {quoted(name)}: choose {plain(', '.join(self.rows) or 'nothing, none opens', 600)}."
         )
 
 

@@ -64,7 +64,7 @@ def read_format(path: Path) -> VideoFormat:
             raise ValueError("a format's name has 1 to 40 letters, digits, - and _, so rename the file")
         return _format(path.stem, _read_json(path))
     except ValueError as error:
-        raise ValueError(f"{plain(path.name)}: {error}.") from error
+        raise ValueError(f"{plain(path.name)}: {plain(error, 600)}.") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -181,10 +181,12 @@ def _pixels(found: Mapping[str, Any], plays: bool) -> tuple[PixelFormat, ...]:
         if pixels.alpha != (key == "pixel_format_alpha"):
             has = "has" if pixels.alpha else "has no"
             raise ValueError(
-                f"{key} {quoted(name)} {has} transparency, so give pixel_format_alpha and only this one that has it"
+                f"{plain(key)} {quoted(name)} {has} transparency, so give pixel_format_alpha and only this one that has it"
             )
         if key == "pixel_format_10bit" and pixels.bits < 10:
-            raise ValueError(f"{key} {quoted(name)} has {pixels.bits} bits, so give one with 10 or remove the key")
+            raise ValueError(
+                f"{plain(key)} {quoted(name)} has {pixels.bits} bits, so give one with 10 or remove the key"
+            )
     return tuple(
         PixelFormat(name, STORED_PIXELS[name].bits, STORED_PIXELS[name].alpha, plays) for name in names.values()
     )
@@ -212,5 +214,7 @@ def _known_keys(found: Mapping[str, Any], needed: Collection[str], others: Colle
 def _one_of(value: Any, what: str, known: Iterable[str]) -> str:
     names = sorted(known)
     if not isinstance(value, str) or value not in names:
-        raise ValueError(f"{what} {quoted(value)} is not allowed, so choose one of {', '.join(names)}")
+        raise ValueError(
+            f"{plain(what, 600)} {quoted(value)} is not allowed, so choose one of {plain(', '.join(names), 600)}"
+        )
     return value

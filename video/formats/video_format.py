@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from ...inputs.quoting import plain
+
 
 @dataclass(frozen=True)
 class Quality:
@@ -115,11 +117,13 @@ class VideoFormat:
         if quality == -1:
             return self.quality.default
         if not self.quality.low <= quality <= self.quality.high and self.quality.high == 0:
-            raise ValueError(f"Quality {quality} does not exist for {self.name}: give -1 ({self.quality.meaning}).")
+            raise ValueError(
+                f"Quality {quality} does not exist for {plain(self.name)}: give -1 ({plain(self.quality.meaning, 600)})."
+            )
         if not self.quality.low <= quality <= self.quality.high:
             raise ValueError(
-                f"Quality {quality} does not exist for {self.name}: give -1 or {self.quality.low} to "
-                f"{self.quality.high} ({self.quality.meaning})."
+                f"Quality {quality} does not exist for {plain(self.name)}: give -1 or {self.quality.low} to "
+                f"{self.quality.high} ({plain(self.quality.meaning, 600)})."
             )
         return quality
 
@@ -131,7 +135,7 @@ class VideoFormat:
         """
         if self.max_frame_rate is not None and frame_rate > self.max_frame_rate:
             raise ValueError(
-                f"{self.name} plays at most {self.max_frame_rate} frames a second and {float(frame_rate):g} were asked "
+                f"{plain(self.name)} plays at most {self.max_frame_rate} frames a second and {float(frame_rate):g} were asked "
                 "for: lower frame_rate or choose h264-mp4."
             )
 
@@ -143,7 +147,7 @@ class VideoFormat:
         """
         if min(width, height) < self.smallest:
             raise ValueError(
-                f"{self.name} takes frames from {self.smallest}x{self.smallest} pixels on and these have "
+                f"{plain(self.name)} takes frames from {self.smallest}x{self.smallest} pixels on and these have "
                 f"{width}x{height}: make them larger or choose h264-mp4."
             )
 
@@ -156,7 +160,7 @@ class VideoFormat:
         most = max(pixels.bits for pixels in self.pixels)
         if bits > most:
             raise ValueError(
-                f"{self.name} has {most} bits a colour, not {bits}: set bit_depth to 8 or choose apng or h265-mp4."
+                f"{plain(self.name)} has {most} bits a colour, not {bits}: set bit_depth to 8 or choose apng or h265-mp4."
             )
 
     def pixels_for(self, bits: int, alpha: bool) -> PixelFormat:

@@ -35,8 +35,8 @@ def load_sparse_control(name: str, scale: float = 1.0, effect: float = 1.0) -> S
         spec, weights = read_sparse_checkpoint(state_dict)
         control = _build(spec, weights, ModuleCall(scale=scale, effect=effect))
     except ValueError as error:
-        raise ValueError(f"{quoted(name)}: {error}") from error
-    log.info("Loaded SparseCtrl %s: %s, %d frames at most.", plain(name), spec.kind, spec.motion.max_frames)
+        raise ValueError(f"{quoted(name)}: {plain(error, 600)}") from error
+    log.info("Loaded SparseCtrl %s: %s, %d frames at most.", plain(name), plain(spec.kind), spec.motion.max_frames)
     return control
 
 
