@@ -4,8 +4,8 @@
 
 Toy models, CPU; about an hour of one processor with these numbers. The same seed makes the same storm. Not part of
 check.py, which runs a small share of it (tests/e2e/test_fuzz.py). What is broken is listed at the end; the exit status is
-1 then, and of a storm that was stopped. A storm that is stopped (Ctrl-C, or its end is asked for) tries nothing more, runs the good prompts again and says
-what it has, which takes a minute. ``--report`` writes every trial as a line of JSON.
+1 then. A storm that is stopped (Ctrl-C or SIGTERM) tries nothing more, runs the good prompts again, which takes a minute,
+and says what it has; its exit status is 1 too. ``--report`` writes every trial as a line of JSON.
 """
 
 import argparse
