@@ -30,6 +30,8 @@ from ..call.wrappers import bound, put_on, require_image_latents
 from ..motion import memory
 from ..motion.clip_run import prepare_clip_runs
 from ..progress.window_progress import WindowProgress
+from .easy_cache import cached_step
+from .neighbours import refuse_in_windows
 
 BlendedWindow = tuple[list[int], list[float]]  # frames of a window and their shares of the blend
 
@@ -66,7 +68,7 @@ def _check_latent(executor, *args, **kwargs):
     """OUTER_SAMPLE wrapper: refuse latents whose frames are not on the batch axis, before anything is loaded.
 
     Raises:
-        ValueError: the latent is a video model's.
+        ValueError: the latent is a video model's, or a node on the MODEL cannot work in windows.
     """
     if isinstance(executor.class_obj.model_options.get("context_handler"), WindowHandler):
         noise = bound(WrappersMP.OUTER_SAMPLE, args, kwargs).arguments["noise"]
@@ -75,6 +77,8 @@ def _check_latent(executor, *args, **kwargs):
         )
         handler, frames = executor.class_obj.model_options["context_handler"], noise.shape[0]
         refuse_its_motion(executor.class_obj.model_patcher, frames, handler.frames_at_once(frames))
+        if handler.frames_at_once(frames) < frames:
+            refuse_in_windows(executor.class_obj.model_options)
     return executor(*args, **kwargs)
 
 
@@ -136,9 +140,16 @@ class WindowHandler(ContextHandlerABC):
         Returns:
             One (N, C, H, W) tensor per entry of ``conds``.
         """
-        options = model_options["transformer_options"]
-        refuse_its_windows(options)
-        total = x_in.shape[0]
+        refuse_its_windows(model_options["transformer_options"])
+
+        def windows(options: dict) -> list[Tensor]:
+            return self._blended(calc_cond_batch, model, conds, x_in, timestep, options)
+
+        return cached_step(model, conds, x_in, timestep, model_options, windows)
+
+    def _blended(self, calc_cond_batch, model, conds, x_in: Tensor, timestep: Tensor, model_options: dict):
+        """As `execute`, every window computed."""
+        options, total = model_options["transformer_options"], x_in.shape[0]
         stage = self.stage_at(model, timestep[0]) or self.stages[-1]  # core asks should_use_context before
         step, steps = sampling_step(options, timestep)
         windows = windows_for_step(stage.settings, total, window_step(model.model_sampling, options, timestep))

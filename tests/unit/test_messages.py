@@ -8,21 +8,7 @@ from support import source
 from support.messages import Messages
 
 # Folders and files that are not held yet.
-NOT_YET: tuple[str, ...] = (
-    "host/call/",
-    "host/conditioners/",
-    "host/control/sparse_ctrl/",
-    "host/loading/",
-    "host/lora/",
-    "host/motion/",
-    "host/sampling/",
-    "host/video/",
-    "inputs/numbers.py",
-    "motion_models/",
-    "temporal/frame_",
-    "temporal/prompts/",
-    "video/",
-)
+NOT_YET: tuple[str, ...] = ()
 ALL = Messages(source.FILES)
 
 PLANTED = """

@@ -1,0 +1,71 @@
+"""ComfyUI's EasyCache in windows: one state for the clip, as without windows, instead of one for whatever window was last.
+
+EasyCache measures from one UNet call to the next how much input and output change, and leaves the UNet out where the last
+change of the output will do. In windows the next call is another window. So its function is handed the whole clip, with
+all windows of a step as the one call that it may leave out.
+
+Source:
+    ComfyUI 0.20 to 0.30 ``comfy_extras/nodes_easycache.py``: ``easycache_forward_wrapper`` reads the holder, ``sigmas``
+    and ``uuids`` of ``transformer_options`` and the input from its first argument.
+
+Shapes: N = frames of the clip, C, H, W = of the latents.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from comfy.model_base import BaseModel
+from comfy_extras.nodes_easycache import easycache_forward_wrapper
+from torch import Tensor
+
+NAME = "easycache"  # where core keeps the state of EasyCache and of LazyCache
+WindowedStep = Callable[[dict[str, Any]], list[Tensor]]
+
+
+def cached_step(
+    model: BaseModel,
+    conds: Sequence[Any],
+    x_in: Tensor,
+    timestep: Tensor,
+    model_options: dict[str, Any],
+    run: WindowedStep,
+) -> list[Tensor]:
+    """The results of a step in windows, through EasyCache where the MODEL has it.
+
+    Args:
+        model: of the run.
+        conds: lists of conditionings; an entry is None where the guider needs no result.
+        x_in: (N, C, H, W) latents.
+        timestep: (N,) sigmas.
+        model_options: of the run.
+        run: computes all windows with the model_options it is given; one (N, C, H, W) tensor for each entry of ``conds``.
+
+    Returns:
+        What ``run`` returns, or the same from the cache.
+    """
+    options = model_options["transformer_options"]
+    holder = options.get(NAME)
+    if not hasattr(holder, "uuid_cache_diffs"):  # none, or LazyCache, which sees whole steps anyway
+        return run(model_options)
+    wanted = [number for number, cond in enumerate(conds) if cond is not None]
+    sampling = model.model_sampling
+    # What the guider gets is linear in the UNet's output, whatever it predicts: base + slope * output.
+    base = sampling.calculate_denoised(timestep, torch.zeros_like(x_in), x_in)
+    slope = sampling.calculate_denoised(timestep, torch.ones_like(x_in), x_in) - base
+    made: list[list[Tensor]] = []
+
+    def unet(_x: Tensor, _options: dict[str, Any]) -> Tensor:
+        quiet = holder.clone()
+        quiet.end_t = float("inf")  # past its end: the calls of the windows go through
+        made.append(run({**model_options, "transformer_options": {**options, NAME: quiet}}))
+        return torch.cat([(made[0][number] - base) / slope for number in wanted])
+
+    holder.skip_current_step = False  # core resets it where it calls the UNet, which is inside of windows
+    x = torch.cat([sampling.calculate_input(timestep, x_in)] * len(wanted))
+    call = {NAME: holder, "sigmas": timestep, "uuids": wanted}
+    outputs = easycache_forward_wrapper(unet, x, call)
+    if made:
+        return made[0]
+    parts = dict(zip(wanted, outputs.chunk(len(wanted)), strict=True))
+    return [base + slope * parts[number] if number in parts else torch.zeros_like(x_in) for number in range(len(conds))]
