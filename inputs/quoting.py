@@ -73,6 +73,8 @@ def file_name(path: str) -> str:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, BaseException):
+        return str(value)  # what it says
     try:
         return _SHORT.repr(value)
     except Exception:  # noqa: BLE001  # a foreign object's own code; the type is what is left to say

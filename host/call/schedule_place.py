@@ -3,7 +3,7 @@
 A run does not know the run that it is a part of: a second stage, the lower half of split sigmas and a second pass start
 at their own first step. What two such runs have in common is the noise level of a step and that of the next one.
 
-Shapes: S = steps of the run, T = levels in the model's noise schedule.
+Shapes: R = rows of the UNet call, S = steps of the run.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ def window_step(model_sampling: nn.Module, options: Mapping[str, Any], timestep:
     Args:
         model_sampling: of the model.
         options: transformer_options with ``sample_sigmas``.
-        timestep: (R,) sigmas of the call, R rows.
+        timestep: (R,) sigmas of the call.
     """
     sigmas = options.get("sample_sigmas")
     step = sampling_step(options, timestep)[0]
@@ -54,7 +54,7 @@ def step_at(model_sampling: nn.Module, sigmas: Tensor, step: int) -> int:
 
 
 def _place(model_sampling: nn.Module, sigma: float) -> float:
-    """How many training steps lie before a noise level, between two of them by its logarithm; T for no noise."""
+    """How many training steps lie before a noise level, between two of them by its logarithm; the number of levels for no noise."""
     table = model_sampling.get_buffer("sigmas").detach().to("cpu", torch.float64).log()
     levels = len(table)
     if sigma <= 0:

@@ -19,7 +19,7 @@ from comfy.model_base import BaseModel
 from comfy_extras.nodes_easycache import easycache_forward_wrapper
 from torch import Tensor
 
-NAME = "easycache"  # where core keeps the state of EasyCache and of LazyCache
+EASY_CACHE = "easycache"  # where core keeps the state of EasyCache and of LazyCache
 WindowedStep = Callable[[dict[str, Any]], list[Tensor]]
 
 
@@ -35,7 +35,7 @@ def cached_step(
 
     Args:
         model: of the run.
-        conds: lists of conditionings; an entry is None where the guider needs no result.
+        conds: conditionings of each result; None where it is not needed.
         x_in: (N, C, H, W) latents.
         timestep: (N,) sigmas.
         model_options: of the run.
@@ -45,27 +45,30 @@ def cached_step(
         What ``run`` returns, or the same from the cache.
     """
     options = model_options["transformer_options"]
-    holder = options.get(NAME)
+    holder = options.get(EASY_CACHE)
     if not hasattr(holder, "uuid_cache_diffs"):  # none, or LazyCache, which sees whole steps anyway
         return run(model_options)
+    base, slope = _guided(model, x_in, timestep)
     wanted = [number for number, cond in enumerate(conds) if cond is not None]
-    sampling = model.model_sampling
-    # What the guider gets is linear in the UNet's output, whatever it predicts: base + slope * output.
-    base = sampling.calculate_denoised(timestep, torch.zeros_like(x_in), x_in)
-    slope = sampling.calculate_denoised(timestep, torch.ones_like(x_in), x_in) - base
     made: list[list[Tensor]] = []
 
     def unet(_x: Tensor, _options: dict[str, Any]) -> Tensor:
         quiet = holder.clone()
         quiet.end_t = float("inf")  # past its end: the calls of the windows go through
-        made.append(run({**model_options, "transformer_options": {**options, NAME: quiet}}))
+        made.append(run({**model_options, "transformer_options": {**options, EASY_CACHE: quiet}}))
         return torch.cat([(made[0][number] - base) / slope for number in wanted])
 
     holder.skip_current_step = False  # core resets it where it calls the UNet, which is inside of windows
-    x = torch.cat([sampling.calculate_input(timestep, x_in)] * len(wanted))
-    call = {NAME: holder, "sigmas": timestep, "uuids": wanted}
-    outputs = easycache_forward_wrapper(unet, x, call)
+    x = torch.cat([model.model_sampling.calculate_input(timestep, x_in)] * len(wanted))
+    outputs = easycache_forward_wrapper(unet, x, {EASY_CACHE: holder, "sigmas": timestep, "uuids": wanted})
     if made:
         return made[0]
     parts = dict(zip(wanted, outputs.chunk(len(wanted)), strict=True))
     return [base + slope * parts[number] if number in parts else torch.zeros_like(x_in) for number in range(len(conds))]
+
+
+def _guided(model: BaseModel, x_in: Tensor, timestep: Tensor) -> tuple[Tensor, Tensor]:
+    """What the guider gets is linear in the UNet's output, whatever that predicts: base + slope * output."""
+    denoised = model.model_sampling.calculate_denoised
+    base = denoised(timestep, torch.zeros_like(x_in), x_in)
+    return base, denoised(timestep, torch.ones_like(x_in), x_in) - base

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ...inputs.quoting import plain, quoted
+from ...inputs.quoting import plain, quoted, quoted_names
 
 HDR_CHOICES = ("map to SDR", "leave as stored")
 INTERLACED_CHOICES = ("deinterlace", "leave")
@@ -39,6 +39,6 @@ class ReadSettings:
             ("interlaced", self.interlaced, INTERLACED_CHOICES),
         ):
             if value not in choices:
-                raise ValueError(f"{plain(name)} is {quoted(value)}: give {plain(' or '.join(choices), 600)}.")
+                raise ValueError(f"{plain(name)} is {quoted(value)}: give {quoted_names(choices)}.")
         if self.audio_track < 0:
             raise ValueError(f"audio_track is {self.audio_track}: give 0 for the usual one, or the number of a track.")

@@ -18,6 +18,7 @@ from zoetrope.inputs.quoting import closest_names, file_name, plain, quoted, quo
         (3.5, "3.5"),
         ([1, "a"], "[1, 'a']"),
         (10**30, "1" + "0" * 30),
+        (ValueError("no\x00 header"), r"no\x00 header"),
     ],
 )
 def test_a_value_is_printable_ascii_and_short(value, shown):

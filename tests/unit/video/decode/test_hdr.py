@@ -118,5 +118,5 @@ def test_sdr_files_are_left_alone(caplog):
 
 def test_a_choice_that_does_not_exist_is_refused():
     file = film(np.full((2, 48, 64, 3), 90, np.uint8))
-    with pytest.raises(ValueError, match="hdr is 'no': give 'map to SDR' or 'leave as stored'"):
+    with pytest.raises(ValueError, match="hdr is 'no': give 'map to SDR', 'leave as stored'"):
         scan(VideoFile(file, settings=ReadSettings(hdr="no")))

@@ -106,7 +106,7 @@ def test_what_is_not_ours_stays(text):
     [
         ("Nobody.seed", "no node that runs is called 'Nobody': there is 'Sampler one', 'My v1.5 model', "),
         ("Only drawn.text", "no node that runs is called 'Only drawn'"),
-        ("Main.sed", "this node has no such widget: there is 'seed'."),
+        ("Main.sed", "this node has no such widget: there is 'seed' and 4 more."),
         ("Main.model", "comes from another node: name the node and the widget it comes from."),
         ("ZoetropeCombineVideo.box", "neither text nor a number: choose another widget."),
     ],
