@@ -5,8 +5,10 @@ from collections import UserDict
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
+from torch import Tensor
 
 from ...inputs.quoting import plain, quoted
 from ...motion_models.networks.positions import require_positions
@@ -28,7 +30,8 @@ def start_run(executor, *args, **kwargs):
     """OUTER_SAMPLE wrapper: check the clip against each motion model before anything is loaded.
 
     Raises:
-        ValueError: not an image latent, or more frames at once than a motion model has positions for.
+        ValueError: not an image latent, or more frames at once than a motion model has positions for; afterwards, latents
+            that are not finite.
     """
     guider, given = executor.class_obj, bound(WrappersMP.OUTER_SAMPLE, args, kwargs)
     call = given.arguments
@@ -54,9 +57,19 @@ def start_run(executor, *args, **kwargs):
     still = frames == 1 or not active_settings(model)
     with schedule_of_run(guider, call, still):
         out = executor(*given.args, **given.kwargs)
+    _require_finite(out)
     if frames > 1:
         report.say_still((settings, settings.name) for settings in active_settings(model))
     return out
+
+
+def _require_finite(latents: Tensor) -> None:
+    if not torch.isfinite(latents).all():
+        raise ValueError(
+            "The sampled latents hold numbers that are none (NaN or infinite), and the clip would be black: a scale, "
+            "strength or guidance is too large, or a model overflows in half precision; lower them, or start ComfyUI "
+            "with --force-fp32."
+        )
 
 
 def active_settings(model: ModelPatcher) -> list[MotionSettings]:

@@ -44,18 +44,29 @@ def cached_step(
     Returns:
         What ``run`` returns, or the same from the cache.
     """
-    options = model_options["transformer_options"]
-    holder = options.get(EASY_CACHE)
+    holder = model_options["transformer_options"].get(EASY_CACHE)
     if not hasattr(holder, "uuid_cache_diffs"):  # none, or LazyCache, which sees whole steps anyway
         return run(model_options)
+
+    def windows() -> list[Tensor]:
+        quiet = holder.clone()
+        quiet.end_t = float("inf")  # past its end: the calls of the windows go through
+        options = {**model_options["transformer_options"], EASY_CACHE: quiet}
+        return run({**model_options, "transformer_options": options})
+
+    return _through(holder, model, conds, x_in, timestep, windows)
+
+
+def _through(
+    holder: Any, model: BaseModel, conds: Sequence[Any], x_in: Tensor, timestep: Tensor, run: Callable[[], list[Tensor]]
+) -> list[Tensor]:
+    """As `cached_step`, with EasyCache's state."""
     base, slope = _guided(model, x_in, timestep)
     wanted = [number for number, cond in enumerate(conds) if cond is not None]
     made: list[list[Tensor]] = []
 
     def unet(_x: Tensor, _options: dict[str, Any]) -> Tensor:
-        quiet = holder.clone()
-        quiet.end_t = float("inf")  # past its end: the calls of the windows go through
-        made.append(run({**model_options, "transformer_options": {**options, EASY_CACHE: quiet}}))
+        made.append(run())
         return torch.cat([(made[0][number] - base) / slope for number in wanted])
 
     holder.skip_current_step = False  # core resets it where it calls the UNet, which is inside of windows

@@ -149,3 +149,9 @@ def test_a_motion_lora_that_fits_is_silent(model, motions, tmp_path, caplog):
     with caplog.at_level("WARNING", "zoetrope"):
         animated = animate(model, motions("v2"), loras=(motion_lora(tmp_path),))
     assert not caplog.records and not lines_of_run(caplog, animated)
+
+
+def test_latents_that_are_not_finite_are_no_silent_black_clip(motions):
+    broken = toy.answer_with(animate(toy.toy_model_patcher(), motions("v2")), lambda x, *_: x * float("nan"))
+    with pytest.raises(ValueError, match=r"^The sampled latents hold numbers that are none .*; lower them, or start"):
+        toy.sample(broken, frames=16, steps=1)
