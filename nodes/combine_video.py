@@ -7,10 +7,10 @@ from ..host.video.frame_source import frame_source
 from ..host.video.output_files import filled_prefix
 from ..host.video.save_settings import BIT_DEPTHS, LENGTHS, VideoSettings, check_widgets
 from ..host.video.save_video import embedded_workflow, save_video
+from ..video.file_names import clean_prefix
 from ..video.formats.table import FORMATS
 from .base import Node
 from .categories import VIDEO_MENU
-from .input_checks import check_inputs
 from .video_widgets import TRAINED_RATE, audio_input, format_inputs, quality_input, rate_input, saving_inputs
 from .widgets import problem
 
@@ -44,10 +44,12 @@ class CombineVideo(Node):
         return [
             rate_input(8.0, 0.01, TRAINED_RATE),
             *format_inputs(),
-            io.Image.Input("images", optional=True, tooltip="Frames to write. Connect these or samples, not both."),
-            io.Latent.Input("samples", optional=True, tooltip="Latents to decode and write. Needs vae."),
-            io.Vae.Input("vae", optional=True, tooltip="Decodes the samples."),
-            audio_input(),
+            io.Image.Input(
+                "images", optional=True, lazy=True, tooltip="Frames to write. Connect these or samples, not both."
+            ),
+            io.Latent.Input("samples", optional=True, lazy=True, tooltip="Latents to decode and write. Needs vae."),
+            io.Vae.Input("vae", optional=True, lazy=True, tooltip="Decodes the samples."),
+            audio_input(lazy=True),
         ]
 
     @staticmethod
@@ -94,6 +96,7 @@ class CombineVideo(Node):
             io.Video.Input(
                 "video",
                 optional=True,
+                lazy=True,
                 tooltip="A finished film that gets the sound of audio, in place of images or samples. Its pictures are copied "
                 "and not decoded: it keeps its format and frame rate.",
             ),
@@ -138,19 +141,22 @@ class CombineVideo(Node):
         return io.NodeOutput(saved.video_output(), ui=saved.ui())
 
     @classmethod
-    def validate_inputs(
+    def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
+        """Only what no range and no list says: ComfyUI shows the sentence at every input that is named here."""
+        return filename_prefix is None or problem(lambda: clean_prefix(filename_prefix))
+
+    @classmethod
+    def check_lazy_status(
         cls,
-        format: str | None = None,
         frame_rate: float | None = None,
+        format: str | None = None,
         filename_prefix: str | None = None,
-        quality: int | None = None,
-        bit_depth: str | None = None,
-    ) -> bool | str:
-        """Say what is wrong before anything is sampled."""
-
-        def check() -> None:
-            check_widgets(format, frame_rate, filename_prefix, quality, bit_depth)
-            given = {"frame_rate": frame_rate} if frame_rate is not None else {}
-            check_inputs(cls.define_schema(), given)  # ComfyUI leaves the range of what stands here to this method
-
-        return problem(check)
+        quality: int | None = -1,
+        bit_depth: str | None = "8",
+        **others,
+    ) -> list[str]:
+        """Say what does not go together before anything is sampled, then ask for what is connected."""
+        check_widgets(format, frame_rate, filename_prefix, quality, bit_depth)
+        widgets = {"frame_rate": frame_rate, "format": format, "filename_prefix": filename_prefix}
+        widgets |= {"quality": quality, "bit_depth": bit_depth}
+        return [name for name, value in (widgets | others).items() if value is None]

@@ -27,11 +27,16 @@ def format_inputs() -> list[io.Input]:
     ]
 
 
-def audio_input() -> io.Input:
-    """``audio``, of every node that writes a video."""
+def audio_input(lazy: bool | None = None) -> io.Input:
+    """``audio``, of every node that writes a video.
+
+    Args:
+        lazy: it is made only when the node asks for it.
+    """
     return io.Audio.Input(
         "audio",
         optional=True,
+        lazy=lazy,
         tooltip="Sound, cut or padded with silence to the clip. mp4, webm, mov and mkv can hold it.",
     )
 

@@ -1,22 +1,18 @@
 """Texts with camera poses in ComfyUI's input folder."""
 
 import os
-import stat
 
 import folder_paths
 
 from ...inputs.quoting import closest_names, plain, quoted, reason_of
 from ...motion_models.camera_poses import LONGEST_POSES, Poses, parse_poses
+from ..video.input_files import regular_names
 
 
 def pose_file_names() -> list[str]:
     """Text files in ComfyUI's input folder."""
-    folder = folder_paths.get_input_directory()
-    try:
-        names = sorted(name for name in os.listdir(folder) if name.lower().endswith(".txt"))
-    except OSError:
-        return []
-    return [name for name in names if _is_file_of(folder, os.path.join(folder, name))]
+    names = regular_names(folder_paths.get_input_directory())
+    return [name for name in names if name.lower().endswith(".txt")]
 
 
 def missing_pose_file(name: str) -> str | None:
@@ -56,17 +52,6 @@ def read_pose_file(name: str) -> Poses:
         raise ValueError(f"{quoted(name)} cannot be read ({reason_of(error)}); check the file.") from error
     except ValueError as error:
         raise ValueError(f"{quoted(name)}: {plain(error, 600)}") from error
-
-
-def _is_file_of(folder: str, path: str) -> bool:
-    """Whether it is a regular file (a pipe would be waited for) that lies in the folder, also behind links."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return False
-        root = os.path.realpath(folder)
-        return os.path.commonpath([root, os.path.realpath(path)]) == root
-    except (OSError, ValueError):
-        return False
 
 
 def _path(name: str) -> str:

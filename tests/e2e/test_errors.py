@@ -63,3 +63,22 @@ def test_unknown_node_type(client):
     prompt = runs.small("text_to_video")
     prompt["4"]["class_type"] = "ZoetropeGone"
     assert "ZoetropeGone" in refusal(client, prompt)
+
+
+def test_a_wrong_prefix_is_shown_at_the_prefix_only(client):
+    """ComfyUI repeats a sentence of ours under every input that was checked; no neighbour may be among them."""
+    prompt = changed("ZoetropeCombineVideo", filename_prefix="../x")
+    lines = refusal(client, prompt).splitlines()
+    assert len(lines) == 1
+    assert "filename_prefix - filename_prefix '../x'" in lines[0]
+
+
+def test_what_does_not_go_together_is_said_before_anything_is_sampled(client):
+    """The sampler would fail too, so an error of Combine Video shows that nothing was sampled before it."""
+    prompt = changed("EmptyLatentImage", batch_size=33)
+    sampler, apply = runs.of_type(prompt, "KSampler"), runs.of_type(prompt, "ZoetropeApplyMotionModel")
+    prompt[sampler]["inputs"]["model"] = [apply, 0]
+    combine = runs.of_type(prompt, "ZoetropeCombineVideo")
+    prompt[combine]["inputs"]["quality"] = 200
+    text = refusal(client, prompt)
+    assert text.startswith(f"node {combine} (ZoetropeCombineVideo), ValueError: Quality 200 does not exist for ")

@@ -402,3 +402,11 @@ def test_a_length_by_sound_without_sound_is_refused(folders, audio):
     ):
         combine(images=images(2), audio=audio, length="cut to sound")
     assert left_behind(folders) == ["output", "temp"]
+
+
+def test_it_asks_for_what_is_connected_after_its_widgets_are_checked():
+    widgets = {"frame_rate": 8.0, "format": "h264-mp4", "filename_prefix": "x", "quality": -1, "bit_depth": "8"}
+    assert CombineVideo.check_lazy_status(**widgets, images=None, audio=None) == ["images", "audio"]
+    assert CombineVideo.check_lazy_status(**widgets, images=torch.zeros(1, 8, 8, 3), loop_count=0) == []
+    with pytest.raises(ValueError, match=r"^Quality 200 does not exist for h264-mp4"):
+        CombineVideo.check_lazy_status(**{**widgets, "quality": 200}, images=None)
