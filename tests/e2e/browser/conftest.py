@@ -24,7 +24,7 @@ PICTURES = ROOT / "artefacts" / "browser"
 # The default graph is loaded last: a template opened before would be replaced by it.
 READY = """() => window.app && window.app.graph && window.app.extensionManager && app.graph.nodes.length > 0
   && !document.querySelector('#splash-loader')"""
-OPENED = "() => app.graph.nodes.some((node) => node.type === 'ZoetropeLoadMotionModel')"
+OPENED = "() => app.graph.nodes.some((node) => node.type.startsWith('Zoetrope'))"
 DROP = """([data, name, type]) => {
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
   const transfer = new DataTransfer();
