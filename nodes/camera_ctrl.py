@@ -21,7 +21,7 @@ from ..motion_models.camera_poses import (
 )
 from .base import Node
 from .categories import CAMERA_MENU
-from .input_checks import AtLeast
+from .input_checks import Minimum
 from .motion import apply_with, motion_inputs
 from .types import CAMERA_POSES, MOTION_MODEL
 from .widgets import value_input
@@ -151,7 +151,7 @@ def _speed(name: str, tooltip: str, optional: bool) -> io.Input:
     return io.Float.Input(
         name,
         default=1.0,
-        min=AtLeast(-100.0),
+        min=Minimum(-100.0),
         max=100.0,
         step=0.01,
         optional=optional,
@@ -164,7 +164,7 @@ def _lens(name: str, tooltip: str, highest: float) -> io.Input:
     return io.Float.Input(
         name,
         default=0.0,
-        min=AtLeast(0.0),
+        min=Minimum(0.0),
         max=highest,
         step=0.001,
         round=False,

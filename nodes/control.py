@@ -12,7 +12,7 @@ from ..temporal.values.frame_values import FrameValues, Product, values_of
 from ..temporal.values.schedule import parse_value_schedule
 from .base import Node
 from .categories import CONTROL_MENU
-from .input_checks import AtLeast
+from .input_checks import Minimum
 from .widgets import frame_values_input, keyframes_input, mask_input, percent_inputs, value_schedule_input
 
 
@@ -138,7 +138,7 @@ def _weight_inputs() -> list[io.Input]:
         io.Float.Input(
             "soft_weights",
             default=1.0,
-            min=AtLeast(0.01),
+            min=Minimum(0.01),
             max=1.0,
             step=0.005,
             optional=True,
@@ -149,7 +149,7 @@ def _weight_inputs() -> list[io.Input]:
         io.Float.Input(
             "uncond_multiplier",
             default=1.0,
-            min=AtLeast(0.0),
+            min=Minimum(0.0),
             max=10.0,
             step=0.01,
             optional=True,
@@ -207,7 +207,7 @@ class ApplyControlNetPerFrame(Node):
                 io.Float.Input(
                     "strength",
                     default=1.0,
-                    min=AtLeast(0.0),
+                    min=Minimum(0.0),
                     max=10.0,
                     step=0.01,
                     tooltip="Strength at frames where the schedule says 1. 0 leaves the ControlNet out.",

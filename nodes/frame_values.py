@@ -14,7 +14,7 @@ from ..temporal.values.frame_values import CurveValues, between, listed_values
 from ..temporal.values.schedule import parse_value_schedule
 from .base import Node
 from .categories import WINDOWS_MENU
-from .input_checks import AtLeast
+from .input_checks import Minimum
 from .types import FRAME_VALUES
 from .widgets import problem, value_schedule_input
 
@@ -26,7 +26,7 @@ def between_inputs(of_low: str, of_high: str) -> list[io.Input]:
 
     def socket(name: str, default: float, what: str) -> io.Input:
         return io.Float.Input(
-            name, default=default, min=AtLeast(-1000.0), max=1000.0, step=0.01, tooltip=f"Value of {what}."
+            name, default=default, min=Minimum(-1000.0), max=1000.0, step=0.01, tooltip=f"Value of {what}."
         )
 
     return [socket("low", 0.0, of_low), socket("high", 1.0, of_high)]
@@ -192,7 +192,7 @@ class FrameValuesFromAudio(Node):
                 io.Float.Input(
                     "frame_rate",
                     default=8.0,
-                    min=AtLeast(0.1),
+                    min=Minimum(0.1),
                     max=240.0,
                     step=0.01,
                     tooltip="Frames per second of the clip, as in Combine Video.",
@@ -208,7 +208,7 @@ class FrameValuesFromAudio(Node):
                 io.Float.Input(
                     "smoothing",
                     default=0.3,
-                    min=AtLeast(0.0),
+                    min=Minimum(0.0),
                     max=0.99,
                     step=0.01,
                     optional=True,

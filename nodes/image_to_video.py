@@ -8,7 +8,7 @@ from ..host.conditioners.pia import pia_conditioner
 from ..motion_models.pia_affinity import PRESETS
 from .base import Node
 from .categories import IMAGE_TO_VIDEO_MENU
-from .input_checks import AtLeast
+from .input_checks import Minimum
 from .motion import apply_with, motion_inputs
 from .types import FRAME_VALUES, MOTION_MODEL
 
@@ -113,7 +113,7 @@ class ApplyAnimateLCMI2V(Node):
                 io.Float.Input(
                     "ref_drift",
                     default=0.8,
-                    min=AtLeast(0.0),
+                    min=Minimum(0.0),
                     max=10.0,
                     step=0.01,
                     tooltip="How far frames drift from the picture: factor of the frame numbers that the image encoder "

@@ -26,7 +26,7 @@ _SHAPES = {
 _CALLED = {"INT": "a whole number", "FLOAT": "a number", FRAME_VALUES.io_type: "FRAME_VALUES", "MASK": "a MASK"}
 
 
-class AtLeast(float):
+class Minimum(float):
     """The least number of a widget, with NaN below it.
 
     ComfyUI asks ``value < min``, which is false of NaN. Python asks the subclass first, so ComfyUI refuses NaN by itself,

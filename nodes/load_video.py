@@ -10,7 +10,7 @@ from ..video.decode.read_settings import HDR_CHOICES, INTERLACED_CHOICES
 from ..video.decode.reformat import COLORS
 from .base import Node
 from .categories import VIDEO_MENU
-from .input_checks import AtLeast
+from .input_checks import Minimum
 from .video_widgets import fit_input
 from .widgets import number
 
@@ -62,7 +62,7 @@ class LoadVideo(Node):
             io.Float.Input(
                 "frame_rate",
                 default=0.0,
-                min=AtLeast(0.0),
+                min=Minimum(0.0),
                 max=240.0,
                 step=0.01,
                 optional=True,
@@ -72,7 +72,7 @@ class LoadVideo(Node):
             io.Float.Input(
                 "start",
                 default=0.0,
-                min=AtLeast(0.0),
+                min=Minimum(0.0),
                 max=1e6,
                 step=0.001,
                 optional=True,

@@ -9,7 +9,7 @@ from ..host.lora import domain_adapter, unet_lora
 from ..host.lora.motion_lora import Stack, load_motion_lora
 from .base import Node
 from .categories import MOTION_MENU
-from .input_checks import AtLeast
+from .input_checks import Minimum
 from .types import MOTION_LORA
 from .widgets import frame_values_input, keyframes_input, mask_input, percent_inputs
 
@@ -39,7 +39,7 @@ class AddMotionLora(Node):
                 io.Float.Input(
                     "strength",
                     default=1.0,
-                    min=AtLeast(-10.0),
+                    min=Minimum(-10.0),
                     max=10.0,
                     step=0.01,
                     tooltip="Factor of the learnt change. 0 leaves it out, negative values reverse the motion.",
@@ -98,7 +98,7 @@ class DomainAdapter(Node):
                 io.Float.Input(
                     "strength",
                     default=1.0,
-                    min=AtLeast(-10.0),
+                    min=Minimum(-10.0),
                     max=10.0,
                     step=0.01,
                     tooltip="Factor of the learnt change.",
@@ -146,7 +146,7 @@ class LoraPerFrame(Node):
                 io.Float.Input(
                     "strength",
                     default=1.0,
-                    min=AtLeast(-100.0),
+                    min=Minimum(-100.0),
                     max=100.0,
                     step=0.01,
                     tooltip="Strength at frames where the values are 1. 0 leaves the LoRA out.",

@@ -16,7 +16,7 @@ from ..motion_models.adjustment import Adjustment
 from ..motion_models.block_values import BLOCK_VALUES_EXAMPLE, parse_block_values
 from .base import Node
 from .categories import MOTION_MENU
-from .input_checks import AtLeast
+from .input_checks import Minimum
 from .types import MOTION_LORA, MOTION_MODEL
 from .widgets import keyframes_input, mask_input, percent_inputs, value_input
 
@@ -222,7 +222,7 @@ class AdjustMotionModel(Node):
                 io.Float.Input(
                     "attention_gain",
                     default=1.0,
-                    min=AtLeast(0.0),
+                    min=Minimum(0.0),
                     max=10.0,
                     step=0.01,
                     tooltip="Factor of what each temporal attention adds. 1 is as trained.",

@@ -8,7 +8,7 @@ from ..temporal.free_init import FILTERS, FreeInitSettings
 from ..temporal.noise import NOISE_TYPES, NoiseSettings
 from .base import Node
 from .categories import WINDOWS_MENU
-from .input_checks import AtLeast
+from .input_checks import Minimum
 
 OFFSET = 2**31 - 1
 
@@ -45,7 +45,7 @@ class ClipNoise(Node):
                 io.Float.Input(
                     "blend",
                     default=1.0,
-                    min=AtLeast(0.0),
+                    min=Minimum(0.0),
                     max=1.0,
                     step=0.01,
                     tooltip="Weight of the shared noise; each frame's own noise makes up the rest. 0 is the sampler's "
@@ -187,6 +187,6 @@ class FreeInit(Node):
 def _cutoff_inputs() -> list[io.Input]:
     def socket(name: str, what: str) -> io.Input:
         tooltip = f"Up to which frequency {what} the last result is kept; 1 is the highest there is, 0 keeps nothing."
-        return io.Float.Input(name, default=0.25, min=AtLeast(0.0), max=1.0, step=0.01, tooltip=tooltip)
+        return io.Float.Input(name, default=0.25, min=Minimum(0.0), max=1.0, step=0.01, tooltip=tooltip)
 
     return [socket("spatial_cutoff", "of the picture"), socket("temporal_cutoff", "over time")]

@@ -6,7 +6,7 @@ from ..host.control.preprocess_frames import preprocess_frames
 from ..preprocessors.methods import METHODS, RANGES, PreprocessSettings
 from .base import Node
 from .categories import CONTROL_MENU
-from .input_checks import AtLeast
+from .input_checks import Minimum
 
 METHOD_TOOLTIP = (
     "canny: thin edges. lineart: dark lines. scribble: a few thick lines. soft_edge: edges by their strength, "
@@ -17,7 +17,7 @@ METHOD_TOOLTIP = (
 
 def _number(name: str, default: float, step: float, tooltip: str) -> io.Input:
     low, high = RANGES[name]
-    return io.Float.Input(name, default=default, min=AtLeast(low), max=high, step=step, optional=True, tooltip=tooltip)
+    return io.Float.Input(name, default=default, min=Minimum(low), max=high, step=step, optional=True, tooltip=tooltip)
 
 
 class PreprocessFrames(Node):

@@ -15,7 +15,7 @@ from ..host.video.video_input import VideoInput
 from ..temporal.fifo import SAMPLERS, FifoSettings
 from .base import Node
 from .categories import VIDEO_MENU
-from .input_checks import AtLeast
+from .input_checks import Minimum
 from .video_widgets import TRAINED_RATE, audio_input, fit_input, format_inputs, quality_input, rate_input, saving_inputs
 from .widgets import number, problem
 
@@ -43,7 +43,7 @@ def seed_input() -> io.Input:
 def cfg_input() -> io.Input:
     """``cfg``, of both nodes."""
     meaning = "How closely the prompt is followed; 1 leaves the negative prompt out and takes half the time."
-    return io.Float.Input("cfg", default=7.5, min=AtLeast(0.0), max=100.0, step=0.1, round=0.01, tooltip=meaning)
+    return io.Float.Input("cfg", default=7.5, min=Minimum(0.0), max=100.0, step=0.1, round=0.01, tooltip=meaning)
 
 
 def scheduler_input() -> io.Input:
@@ -224,7 +224,7 @@ class SampleVideo(Node):
             io.Float.Input(
                 "denoise",
                 default=0.6,
-                min=AtLeast(0.0),
+                min=Minimum(0.0),
                 max=1.0,
                 step=0.01,
                 tooltip="How much is made anew: 0 gives the video back, 1 keeps nothing but what ControlNets hold.",

@@ -9,7 +9,7 @@ from ..temporal.sparse_keyframes import AS_LISTED, KEYFRAMES_EXAMPLE, SPREADS, p
 from ..temporal.values.frame_values import FrameValues, listed_values, values_of
 from .base import Node
 from .categories import CONTROL_MENU
-from .input_checks import AtLeast
+from .input_checks import Minimum
 from .types import FRAME_VALUES
 
 NEAREST, OFF = "nearest", "off"
@@ -42,7 +42,7 @@ class LoadSparseCtrl(Node):
                 io.Float.Input(
                     "motion_scale",
                     default=1.0,
-                    min=AtLeast(0.0),
+                    min=Minimum(0.0),
                     max=10.0,
                     step=0.01,
                     optional=True,
@@ -51,7 +51,7 @@ class LoadSparseCtrl(Node):
                 io.Float.Input(
                     "motion_effect",
                     default=1.0,
-                    min=AtLeast(0.0),
+                    min=Minimum(0.0),
                     max=1.0,
                     step=0.01,
                     optional=True,
@@ -119,7 +119,7 @@ class SparseKeyframes(Node):
                     io.Float.Input(
                         "hint_strength",
                         default=1.0,
-                        min=AtLeast(0.0),
+                        min=Minimum(0.0),
                         max=10.0,
                         step=0.01,
                         optional=True,

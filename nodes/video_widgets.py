@@ -4,7 +4,7 @@ from comfy_api.latest import io
 
 from ..host.video.formats import format_names
 from ..video.frame_size import FITS
-from .input_checks import AtLeast
+from .input_checks import Minimum
 
 
 def format_inputs() -> list[io.Input]:
@@ -78,7 +78,7 @@ TRAINED_RATE = "Frames a second. AnimateDiff's motion modules were trained at 8.
 
 def rate_input(default: float, least: float, tooltip: str) -> io.Input:
     """``frame_rate``, of every node that writes a video."""
-    return io.Float.Input("frame_rate", default=default, min=AtLeast(least), max=240.0, step=0.01, tooltip=tooltip)
+    return io.Float.Input("frame_rate", default=default, min=Minimum(least), max=240.0, step=0.01, tooltip=tooltip)
 
 
 def fit_input(optional: bool) -> io.Input:

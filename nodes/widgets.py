@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..temporal.values.schedule import VALUE_SCHEDULE_EXAMPLE
 from ..temporal.windows.settings import FUSE_METHODS, SCHEDULES
-from .input_checks import AtLeast
+from .input_checks import Minimum
 from .types import FRAME_VALUES
 
 EASINGS_IN_WORDS = "Easings after a value shape the way to the next key: linear, ease_in, ease_out, ease_in_out, hold."
@@ -38,7 +38,7 @@ def percent_inputs(what: str, optional: bool = False) -> list[io.Input]:
         return io.Float.Input(
             name,
             default=default,
-            min=AtLeast(0.0),
+            min=Minimum(0.0),
             max=1.0,
             step=0.001,
             optional=optional,
@@ -92,7 +92,7 @@ def value_input(
     """
     over = " Connect Frame Values for one value per frame, or a MASK for one per pixel (and frame)."
     widget = io.Float.Input(
-        name, default=default, min=AtLeast(low), max=high, step=0.01, optional=optional, tooltip=tooltip + over
+        name, default=default, min=Minimum(low), max=high, step=0.01, optional=optional, tooltip=tooltip + over
     )
     return io.MultiType.Input(widget, types=[FRAME_VALUES, io.Mask])
 

@@ -220,7 +220,10 @@ def test_input_order_is_the_contract():
             {"images": images(1, 16, 16), "format": "h265-mp4", "filename_prefix": "clip"},
             "h265-mp4 takes frames from 34x34 pixels on",
         ),
-        ({"images": images(1), "format": "avi"}, "format is 'avi', which does not exist; choose 'h264-mp4', 'h265-mp4'"),
+        (
+            {"images": images(1), "format": "avi"},
+            "format is 'avi', which does not exist; choose 'h264-mp4', 'h265-mp4'",
+        ),
         (
             {"images": images(1), "format": "gif", "bit_depth": "10"},
             "gif has 8 bits a colour, not 10: set bit_depth to 8",
