@@ -27,12 +27,8 @@ def format_inputs() -> list[io.Input]:
     ]
 
 
-def audio_input(lazy: bool | None = None) -> io.Input:
-    """``audio``, of every node that writes a video.
-
-    Args:
-        lazy: it is made only when the node asks for it.
-    """
+def audio_input(lazy: bool = False) -> io.Input:
+    """``audio``, of every node that writes a video; ``lazy`` is made only when the node asks for it."""
     return io.Audio.Input(
         "audio",
         optional=True,

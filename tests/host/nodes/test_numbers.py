@@ -11,7 +11,7 @@ import torch
 import nodes as core_nodes
 from zoetrope.nodes import NODES
 from zoetrope.nodes.base import Node, checked_by_node
-from zoetrope.nodes.input_checks import AtLeast
+from zoetrope.nodes.input_checks import Minimum
 
 NAN, INFINITE = math.nan, math.inf
 NUMBERS = [
@@ -80,6 +80,6 @@ def test_numbers_of_widgets(node, socket, monkeypatch):
 
 @pytest.mark.parametrize("good", [0, 0.0, 0.25, 10, 1e39, 10**400])
 def test_a_least_number_compares_as_the_number_does(good):
-    assert not good < AtLeast(0.0)
-    assert AtLeast(0.0) > -1 and AtLeast(0.0) > NAN and AtLeast(0.0) > "x"
-    assert json.dumps({"min": AtLeast(0.5)}) == '{"min": 0.5}'
+    assert not good < Minimum(0.0)
+    assert Minimum(0.0) > -1 and Minimum(0.0) > NAN and Minimum(0.0) > "x"
+    assert json.dumps({"min": Minimum(0.5)}) == '{"min": 0.5}'
