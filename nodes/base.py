@@ -28,6 +28,8 @@ class Node(io.ComfyNode):
 
 
 def checked_by_node(node: type[io.ComfyNode]) -> frozenset[str]:
-    """Inputs whose choices the node itself looks at, as ComfyUI decides it: those that ``validate_inputs`` names."""
-    code = node.validate_inputs.__func__.__code__  # type: ignore[attr-defined]  # of a class method
-    return frozenset(code.co_varnames[1 : code.co_argcount])
+    """Inputs whose choices the node itself looks at: those that its ``validate_inputs`` (as ComfyUI decides it) and its
+    ``check_lazy_status`` name.
+    """
+    codes = (method.__func__.__code__ for method in (node.validate_inputs, node.check_lazy_status))  # type: ignore[attr-defined]
+    return frozenset(name for code in codes for name in code.co_varnames[1 : code.co_argcount])

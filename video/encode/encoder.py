@@ -21,7 +21,7 @@ from ..file_names import part_path, remove
 from ..metadata.embed import embed
 from ..metadata.webp import overwrite_frames
 from ..metadata.workflow_text import write_ffmetadata
-from .ffmpeg_arguments import AUDIO_FILE, METADATA, first_pass, second_pass
+from .ffmpeg_arguments import AUDIO_FILE, METADATA, first_pass, later_passes
 from .frame_arrays import pad_to
 from .job import FRAME_NAME, EncodeJob
 from .pixel_conversion import raw_frames
@@ -126,7 +126,7 @@ class VideoEncoder:
             raise VideoError(f"{plain(name)} was not written because it would have no frames: give at least one.")
         self._writer.finish()
         self._process.finish(self._check)
-        if arguments := second_pass(self.job, self._work, self.frames):
+        for arguments in later_passes(self.job, self._work, self.frames):
             self._process = FfmpegProcess(arguments, name, piped=False)
             self._process.finish(self._check)
         with self._one_sentence():

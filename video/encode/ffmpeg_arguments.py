@@ -26,15 +26,25 @@ def first_pass(job: EncodeJob, work: Path) -> list[str]:
     return _palette_pass(job, work) if job.format.two_passes else _single_pass(job, work)
 
 
-def second_pass(job: EncodeJob, work: Path, frames: int) -> list[str]:
-    """Return the arguments of the ffmpeg after it; none where one is enough.
+def later_passes(job: EncodeJob, work: Path, frames: int) -> list[list[str]]:
+    """Return the arguments of each ffmpeg after it; none where one is enough.
+
+    Painting and the preview film are two processes: with both outputs in one, ffmpeg 9.0 now and then waits for itself for
+    ever, because the painter reads no frame before it has the whole palette.
 
     Args:
         job: as before.
         work: as before.
         frames: how many were given.
     """
-    return _paint_pass(job, work, frames) if job.format.two_passes else []
+    if not job.format.two_passes:
+        return []
+    proxy = _proxy(job, [])
+    return [_paint_pass(job, work, frames), *([[*_spooled(job, work), *proxy]] if proxy else [])]
+
+
+def _spooled(job: EncodeJob, work: Path) -> list[str]:
+    return [*_rate(job), "-i", _file(work / SPOOL)]
 
 
 def _file(path: Path) -> str:
@@ -105,7 +115,7 @@ def _palette_pass(job: EncodeJob, work: Path) -> list[str]:
 def _paint_pass(job: EncodeJob, work: Path, frames: int) -> list[str]:
     """Draw with the palette. GIF counts hundredths; ffmpeg would show the last frame as long as the one before it."""
     end, start = (round(number * 100 / job.frame_rate) for number in (frames, frames - 1))
-    inputs = [*_rate(job), "-i", _file(work / SPOOL), "-i", _file(work / PALETTE)]
+    inputs = [*_spooled(job, work), "-i", _file(work / PALETTE)]
     paint = "[0:v][1:v]paletteuse=dither=sierra2_4a:diff_mode=rectangle[painted]"
     return [
         *inputs,
@@ -114,5 +124,4 @@ def _paint_pass(job: EncodeJob, work: Path, frames: int) -> list[str]:
         "-map",
         "[painted]",
         *_output(job, "-final_delay", str(max(1, end - start))),
-        *_proxy(job, []),
     ]

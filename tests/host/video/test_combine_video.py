@@ -222,7 +222,7 @@ def test_input_order_is_the_contract():
         ),
         (
             {"images": images(1), "format": "avi"},
-            "format is 'avi', which does not exist; choose 'h264-mp4', 'h265-mp4'",
+            "There is no video format 'avi'",
         ),
         (
             {"images": images(1), "format": "gif", "bit_depth": "10"},

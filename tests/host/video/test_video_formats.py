@@ -187,12 +187,24 @@ def test_a_format_that_is_none_is_said_in_the_log_and_not_offered(own_formats, c
     assert "passlogfile" in caplog.text
 
 
+def said_before_anything_runs(**widgets) -> str:
+    """What Combine Video says of its widgets before the nodes that it is connected to run."""
+    try:
+        assert CombineVideo.check_lazy_status(**widgets, images=None) == [
+            *(k for k, v in widgets.items() if v is None),
+            "images",
+        ]
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def test_a_format_that_does_not_open_is_said_before_anything_runs():
-    assert CombineVideo.validate_inputs(format="h264-mp4") is True
-    assert CombineVideo.validate_inputs(format=None) is True  # it comes from a node that has not run
-    sentence = CombineVideo.validate_inputs(format="nvenc-h264")
-    assert sentence is True or "choose h264-mp4" in sentence
-    assert "choose h264-mp4, " in CombineVideo.validate_inputs(format="avi")
+    linked = {"frame_rate": 8.0, "filename_prefix": "x"}
+    assert said_before_anything_runs(**linked, format="h264-mp4") == ""
+    sentence = said_before_anything_runs(**linked, format="nvenc-h264")
+    assert sentence == "" or "choose h264-mp4" in sentence
+    assert "choose h264-mp4, " in said_before_anything_runs(**linked, format="avi")
 
 
 @pytest.mark.parametrize(
@@ -207,8 +219,13 @@ def test_a_format_that_does_not_open_is_said_before_anything_runs():
         ({"frame_rate": 0.0}, "A frame rate of 0.0 cannot be written"),
     ],
 )
-def test_what_cannot_be_written_is_said_when_the_prompt_is_queued(inputs, sentence):
+def test_what_cannot_be_written_is_said_before_anything_runs(inputs, sentence):
     """Not after minutes of sampling."""
-    assert re.search(sentence, CombineVideo.validate_inputs(**inputs))
-    linked = dict.fromkeys(("format", "frame_rate", "filename_prefix", "quality", "bit_depth"))
-    assert CombineVideo.validate_inputs(**linked) is True
+    widgets = {"frame_rate": 8.0, "format": "h264-mp4", "filename_prefix": "x"} | inputs
+    assert re.search(sentence, said_before_anything_runs(**widgets))
+
+
+def test_only_the_prefix_is_checked_when_the_prompt_is_queued():
+    """ComfyUI shows a sentence of ours at every input that is named, so only one is; ranges and lists are ComfyUI's."""
+    assert CombineVideo.validate_inputs() is True
+    assert "is no name inside the output folder" in CombineVideo.validate_inputs("../x")
