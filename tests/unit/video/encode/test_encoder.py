@@ -10,6 +10,7 @@ import pytest
 from support.clips import chart, clip_name, left_behind, running_children, send, stand_in_ffmpeg, written_formats
 from zoetrope.video import ffmpeg
 from zoetrope.video.encode.encoder import VideoEncoder
+from zoetrope.video.encode.ffmpeg_arguments import later_passes
 from zoetrope.video.encode.job import encode_job
 from zoetrope.video.ffmpeg import VideoError, find_ffmpeg
 
@@ -231,6 +232,14 @@ def test_an_interrupt_in_the_second_pass_of_a_gif_leaves_nothing(tmp_path):
         send(encoder, chart(20))
     assert left_behind(tmp_path) == ["work"]
     assert running_children() == []
+
+
+def test_each_later_process_of_a_gif_has_one_output(tmp_path):
+    """With the painter and the preview film in one process, ffmpeg n9.0.2 was seen waiting for itself for ever."""
+    job = encode_job(tmp_path / "x.gif", (64, 48), 8.0, FORMATS["gif"], proxy=tmp_path / "x.mp4", work_dir=tmp_path)
+    passes = later_passes(job, tmp_path, 4)
+    targets = [[word.rsplit("/")[-1] for word in arguments if word.endswith(".part")] for arguments in passes]
+    assert targets == [["x.gif.part"], ["x.mp4.part"]]
 
 
 @every_format
