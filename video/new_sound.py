@@ -51,7 +51,8 @@ def film_facts(path: str) -> FilmFacts:
     file = VideoFile(path)
     with file.open() as container:
         stream = file.picture(container)
-        codec, kind = stream.codec_context.name.removeprefix("lib"), container.format.name
+        # By what it is: the context is called after the decoder, which for AV1 is dav1d.
+        codec, kind = stream.codec_context.codec.canonical_name, container.format.name
         if kind in SILENT:
             raise ValueError(f"A {plain(kind)} file holds no sound: connect its images instead, and choose h264-mp4.")
         if kind.startswith("mov,") and codec in MP4_CODECS:

@@ -66,6 +66,18 @@ def test_pictures_are_copied_and_the_sound_is_the_new_one(folders, kind):
     assert ".part" not in " ".join(left_behind(folders))
 
 
+def test_an_av1_film_of_ours_stays_an_mp4_that_browsers_play(folders):
+    """Its decoder is called libdav1d, and no container knows a codec of that name."""
+    first, _ = combine(images=torch.rand(6, 64, 64, 3), format="av1-mp4")
+    _, ui = combine(video=first, audio=sound(1))
+    path = saved_file(folders, ui)
+    assert path.suffix == ".mp4"
+    assert ui["video"][0]["codec"] == "av1"
+    assert ui["images"]
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.codec.canonical_name == "av1"
+
+
 def test_the_old_sound_and_workflow_go_and_the_new_workflow_comes(folders):
     source = written(folders / "a.mp4", film(flat(24), sound=1.0))
     _, ui = combine(video=InputImpl.VideoFromFile(source), audio=sound(1, 900))
