@@ -23,7 +23,8 @@ class Node(io.ComfyNode):
         Raises:
             ValueError: an input cannot be used; the sentence names it.
         """
-        check_inputs(cls.SCHEMA or cls.define_schema(), inputs, checked_by_node(cls))  # ComfyUI reads it at its start
+        # Made anew: the one that ComfyUI keeps has the files and formats of its start.
+        check_inputs(cls.define_schema(), inputs, checked_by_node(cls))
         return cls.EXECUTE_NORMALIZED(**inputs)
 
 

@@ -9,6 +9,7 @@ import torch
 
 import nodes as core_nodes
 from support.run_nodes import run_node
+from zoetrope.nodes.base import Node
 from zoetrope.nodes.clips import MergeFrames, SelectFrames
 from zoetrope.nodes.combine_video import CombineVideo
 from zoetrope.nodes.control import ApplyControlNetPerFrame, ControlNetPerFrame
@@ -97,3 +98,23 @@ def test_a_refusal_is_shown_at_the_wrong_input_only(node, name, value, monkeypat
     _, errors, _ = asyncio.run(execution.validate_inputs("id", prompt, "1", {}))
     wrong = [error["extra_info"]["input_name"] for error in errors if error["type"] != "required_input_missing"]
     assert wrong == [name]
+
+
+def test_a_choice_that_came_after_the_start_is_one():
+    """A user's video format, say; ComfyUI keeps the schema of the last time somebody asked for the node's description."""
+    choices = ["old"]
+
+    class Chooser(Node):
+        @classmethod
+        def define_schema(cls):
+            return io.Schema(node_id="Chooser", inputs=[io.Combo.Input("choice", options=list(choices))])
+
+        @classmethod
+        def execute(cls, choice):
+            return io.NodeOutput(choice)
+
+    Chooser.GET_SCHEMA()
+    choices.append("new")
+    assert Chooser.execute_checked(choice="new").args == ("new",)
+    with pytest.raises(ValueError, match=r"^choice is 'other', which does not exist; choose 'old', 'new'\.$"):
+        Chooser.execute_checked(choice="other")
