@@ -1,6 +1,5 @@
 """Inputs of a node, held against its sockets."""
 
-import math
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -157,10 +156,14 @@ def _check_audio(name: str, value: Any) -> None:
 
 
 def _check_finite(name: str, value: Tensor) -> None:
-    """NaN and infinity show in the least and the largest number, which need no memory."""
+    """NaN and infinity show in the least and the largest number, which need no memory.
+
+    Pictures from a VAE lie otherwise in memory than they are numbered, and torch would copy them whole: one frame at a time.
+    """
     if value.numel() and value.is_floating_point():
-        low, high = (float(end) for end in torch.aminmax(value.detach()))
-        if not (math.isfinite(low) and math.isfinite(high)):
+        value = value.detach()
+        ends = [end for part in (value[None] if value.is_contiguous() else value) for end in torch.aminmax(part)]
+        if not torch.stack(ends).isfinite().all():
             raise ValueError(
                 f"{name} holds NaN or infinity; look for what made it, often a half precision that is too narrow "
                 "(start ComfyUI with --fp32-vae for pictures)."
