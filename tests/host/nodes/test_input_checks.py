@@ -6,6 +6,7 @@ import math
 import execution
 import pytest
 import torch
+from comfy_api.latest import io
 
 import nodes as core_nodes
 from support.run_nodes import run_node
