@@ -4,7 +4,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from .input_checks import check_inputs
+from .input_checks import check_inputs, knows_choices
 
 
 class Node(io.ComfyNode):
@@ -23,8 +23,10 @@ class Node(io.ComfyNode):
         Raises:
             ValueError: an input cannot be used; the sentence names it.
         """
-        # Made anew: the one that ComfyUI keeps has the files and formats of its start.
-        check_inputs(cls.define_schema(), inputs, checked_by_node(cls))
+        schema = cls.SCHEMA
+        if schema is None or not knows_choices(schema, inputs):  # ComfyUI keeps that of its start; files come later
+            schema = cls.define_schema()
+        check_inputs(schema, inputs, checked_by_node(cls))
         return cls.EXECUTE_NORMALIZED(**inputs)
 
 

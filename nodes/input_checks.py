@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..inputs.numbers import LARGEST_NUMBER, fits
 from ..inputs.quoting import closest_names, plain, quoted, quoted_names
+from ..inputs.written import require_characters
 from ..temporal.values.frame_values import FrameValues, values_of
 from .types import FRAME_VALUES
 
@@ -58,6 +60,12 @@ def check_inputs(schema: io.Schema, inputs: Mapping[str, Any], checked: frozense
             _check(socket, value, checked)
 
 
+def knows_choices(schema: io.Schema, inputs: Mapping[str, Any]) -> bool:
+    """Whether what was chosen is in the lists of a schema, which may be older than the files that they name."""
+    lists: list[Any] = [socket for socket in schema.inputs or [] if socket.get_io_type() == "COMBO"]
+    return all(inputs[socket.id] in socket.options for socket in lists if socket.id in inputs)
+
+
 def _check(socket: Any, value: Any, checked: frozenset[str], listed: bool = False) -> None:
     name, types = socket.id, socket.get_io_type().split(",")
     widget = getattr(socket, "input_override", None) or socket
@@ -93,9 +101,9 @@ def _check_number(name: str, value: Any, widget: Any, whole: bool) -> None:
 def _check_other(name: str, value: Any, kind: str, widget: Any, checked: bool) -> None:
     if kind in ("INT", "FLOAT"):
         raise ValueError(f"{name} is {quoted(value)}; give a number.")
-    if kind == "STRING" and not isinstance(value, str):
-        raise ValueError(f"{name} is {quoted(value)}; connect a text.")
-    if kind == "BOOLEAN" and not isinstance(value, Real):
+    if kind == "STRING":
+        _check_text(name, value)
+    if kind == "BOOLEAN" and not isinstance(value, Real | np.bool_):
         raise ValueError(f"{name} is {quoted(value)}; give true or false.")
     if kind == "COMBO" and not checked:
         _check_choice(name, value, list(widget.options))
@@ -109,6 +117,12 @@ def _check_other(name: str, value: Any, kind: str, widget: Any, checked: bool) -
         values_of(value, name)
     if kind == "HOOK_KEYFRAMES" and not hasattr(value, "keyframes"):
         raise ValueError(f"{name} is {quoted(value)}; connect Create Hook Keyframe.")
+
+
+def _check_text(name: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is {quoted(value)}; connect a text.")
+    require_characters(name, value)
 
 
 def _check_choice(name: str, value: Any, options: list[str]) -> None:
@@ -150,7 +164,7 @@ def _check_audio(name: str, value: Any) -> None:
     if sound.ndim != 3 or not sound.shape[0] or not sound.shape[1]:
         raise ValueError(f"{name} has the shape {tuple(sound.shape)}; connect AUDIO of (batch, channels, samples).")
     rate: Any = value.get("sample_rate")
-    if not isinstance(rate, int | float) or not 1 <= rate <= _HIGHEST_RATE:
+    if not isinstance(rate, Real) or not 1 <= float(rate) <= _HIGHEST_RATE:
         raise ValueError(f"{name} has the sample rate {quoted(rate)}; give one from 1 to {_HIGHEST_RATE:,}.")
     _check_finite(name, sound)
 

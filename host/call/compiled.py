@@ -35,9 +35,8 @@ _functions: ContextVar[Mapping[str, Function] | None] = ContextVar("zoetrope_fun
 def run_opaque(x: Tensor, name: str) -> Tensor:
     """What the function ``name`` of the UNet call under way makes of ``x``; in a graph it is not looked into."""
     function = (_functions.get() or {}).get(name)
-    if (
-        function is None
-    ):  # a graph of another state, which core's compile node lets Dynamo use where graphs are in pieces
+    if function is None:
+        # A graph of another state, which core's compile node lets Dynamo use where graphs are in pieces.
         return x.clone().contiguous()
     out = function(x)
     return (out.clone() if out is x else out).contiguous()
@@ -66,9 +65,19 @@ def functions_of_call(functions: Mapping[str, Function]) -> Iterator[None]:
         _functions.reset(token)
 
 
-def is_compiled(unet: nn.Module) -> bool:
-    """Whether the UNet or a part of it runs by graphs of torch.compile."""
-    return "_orig_mod" in unet._modules or any(True for _ in _compiled_parts(unet))  # noqa: SLF001
+def is_compiled(unet: nn.Module, options: Mapping[str, Any]) -> bool:
+    """Whether the UNet or a part of it runs by graphs of torch.compile.
+
+    Args:
+        unet: as it is in this call.
+        options: transformer_options of the call; its run looks at the parts once.
+    """
+    if "_orig_mod" in unet._modules:  # noqa: SLF001
+        return True
+    known = report_of(options).compiled
+    if unet not in known:
+        known[unet] = any(True for _ in _compiled_parts(unet))
+    return known[unet]
 
 
 def obstacle(base: BaseModel, options: dict[str, Any]) -> str:
@@ -125,9 +134,9 @@ def _compiled_parts(unet: nn.Module) -> Iterator[tuple[nn.Module, str, Any, Any]
 def without_graphs(executor, *args, **kwargs):
     """APPLY_MODEL wrapper for `innermost`: a call for which layers of the UNet have hooks, which graphs do not look at."""
     base: BaseModel = executor.class_obj
-    if not is_compiled(base.diffusion_model):
-        return executor(*args, **kwargs)
     options = bound(WrappersMP.APPLY_MODEL, args, kwargs).arguments.get("transformer_options") or {}
+    if not is_compiled(base.diffusion_model, options):
+        return executor(*args, **kwargs)
     say_uncompiled(options, "a LoRA whose strength changes acts inside the UNet's layers")
     with uncompiled(base):
         return executor(*args, **kwargs)

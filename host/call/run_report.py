@@ -7,6 +7,8 @@ import logging
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
+from torch import nn
+
 from ...inputs.quoting import quoted
 from . import keys
 
@@ -19,11 +21,13 @@ class RunReport:
     Attributes:
         calls: UNet calls that were looked at.
         acted: the motion models that ran in at least one of them, as their settings.
+        compiled: whether parts of a UNet are compiled, by UNet; nobody compiles them in mid-run.
     """
 
     def __init__(self) -> None:
         self.calls = 0
         self.acted: set[Hashable] = set()
+        self.compiled: dict[nn.Module, bool] = {}
         self._said: set[str] = set()
 
     def warn_once(self, sentence: str) -> None:
@@ -46,7 +50,7 @@ class RunReport:
                 if self.calls
                 else "another node answers in place of the UNet; remove it from this MODEL"
             )
-            log.warning("Motion model %s did not run, so this clip has no motion of it: %s.", quoted(name), why)
+            log.warning("Motion model %s did not act in this run: %s.", quoted(name), why)
 
 
 def begin_report(guider: Any) -> RunReport:

@@ -3,7 +3,7 @@
 A run does not know the run that it is a part of: a second stage, the lower half of split sigmas and a second pass start
 at their own first step. What two such runs have in common is the noise level of a step and that of the next one.
 
-Shapes: R = rows of the UNet call, S = steps of the run.
+Shapes: R = rows of the UNet call, S = steps of the run, L = levels of the model's noise schedule.
 """
 
 from collections.abc import Mapping
@@ -45,17 +45,22 @@ def step_at(model_sampling: nn.Module, sigmas: Tensor, step: int) -> int:
     """
     if step + 1 >= len(sigmas) or getattr(model_sampling, "sigmas", None) is None:
         return step
-    if step and float(sigmas[step + 1]) == 0:
-        return step_at(model_sampling, sigmas, step - 1) + 1
-    here, following = (_place(model_sampling, float(sigma)) for sigma in sigmas[step : step + 2])
+    levels = sigmas[max(step - 1, 0) : step + 2].tolist()  # one wait for the device
+    last = bool(step) and levels[-1] == 0
+    table = model_sampling.get_buffer("sigmas").detach().to("cpu", torch.float64).log()
+    here, following = (_place(table, level) for level in (levels[:2] if last else levels[-2:]))
     size = following - here
     number = here / size if size > 0 else here
-    return round(number) if abs(number - round(number)) <= ON_GRID else round(here)
+    return (round(number) if abs(number - round(number)) <= ON_GRID else round(here)) + last
 
 
-def _place(model_sampling: nn.Module, sigma: float) -> float:
-    """How many training steps lie before a noise level, between two of them by its logarithm; the number of levels for no noise."""
-    table = model_sampling.get_buffer("sigmas").detach().to("cpu", torch.float64).log()
+def _place(table: Tensor, sigma: float) -> float:
+    """How many training steps lie before a noise level; the number of all for no noise.
+
+    Args:
+        table: (L,) logarithms of the model's noise levels, ascending.
+        sigma: the noise level; one between two of the table lies where its logarithm does.
+    """
     levels = len(table)
     if sigma <= 0:
         return float(levels)

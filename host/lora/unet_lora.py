@@ -11,7 +11,7 @@ from comfy.weight_adapter.lora import LoRAAdapter
 from torch import Tensor
 
 from ...inputs.quoting import plain, quoted, reason_of
-from ...motion_models.checkpoints.state_dict import is_mapping, named, sound, tensors
+from ...motion_models.checkpoints.state_dict import sound, tensors, without_wrappers
 from ...motion_models.errors import MotionFileError
 from ..call.sampling_range import SamplingRange
 from ..call.strength import Strength
@@ -84,11 +84,9 @@ def _weights(name: str) -> dict[str, Tensor]:
     """Weights of a file, by core's names."""
     content = model_files.read_file(LORA_FOLDER, name)[1]
     try:
-        if is_mapping(wrapped := content.get("state_dict")):
-            content = named(wrapped)
         found = {
             key: sound(key, weight) if weight.is_floating_point() else weight
-            for key, weight in tensors(content).items()
+            for key, weight in tensors(without_wrappers(content)).items()
         }
     except MotionFileError as error:
         raise MotionFileError(f"{quoted(name)}: {plain(error, 600)}") from error

@@ -58,7 +58,7 @@ def start_run(executor, *args, **kwargs):
     with schedule_of_run(guider, call, still):
         out = executor(*given.args, **given.kwargs)
     _require_finite(out)
-    if frames > 1:
+    if frames > 1 and len(call["sigmas"]) > 1:  # else it was a run of no steps
         report.say_still((settings, settings.name) for settings in active_settings(model))
     return out
 

@@ -51,7 +51,7 @@ def _run_unet(executor, *args, **kwargs):
     call = UNetCall(base, given, options)
     if not call.active:
         return executor(*args, **kwargs)
-    if compiled.is_compiled(base.diffusion_model):
+    if compiled.is_compiled(base.diffusion_model, options):
         reason = call.obstacle()
         if not reason:
             out = call.run_compiled(executor)

@@ -31,7 +31,12 @@ _FP8_NONE = {torch.float8_e4m3fn: 0x7F, torch.float8_e5m2: 0x7C}
 
 
 def unwrap(content: object) -> dict[str, object]:
-    """Entries of a loaded file by name, without wrappers and prefixes.
+    """Entries of a loaded file by name, without wrappers and prefixes; see `without_wrappers`."""
+    return {_plain(name): value for name, value in without_wrappers(content).items()}
+
+
+def without_wrappers(content: object) -> dict[str, object]:
+    """Entries of a loaded file by name, as they are inside the file's wrappers.
 
     Args:
         content: what the file held. Entries that are no tensors (settings, step counters) are kept, because
@@ -42,9 +47,10 @@ def unwrap(content: object) -> dict[str, object]:
     """
     for _ in range(MOST_WRAPPERS + 1):
         entries = named(content)
-        inner = next((entries[key] for key in WRAPPING_KEYS if is_mapping(entries.get(key))), None)
+        wrapping = entries if len(entries) == 1 else WRAPPING_KEYS  # a single wrapper may have any name
+        inner = next((entries[key] for key in wrapping if is_mapping(entries.get(key))), None)
         if inner is None:
-            return {_plain(name): value for name, value in entries.items()}
+            return entries
         content = inner
     raise MotionFileError(f"this file wraps its weights more than {MOST_WRAPPERS} times; choose the original file.")
 

@@ -297,4 +297,4 @@ def test_a_run_without_motion_says_why(model, motion, caplog):
     assert "at no step of this run is it switched on" in caplog.text
     caplog.clear()
     clip(toy.answer_with(animate(model, motion), lambda x, *_: x))
-    assert "'v2.safetensors' did not run" in caplog.text and "another node answers" in caplog.text
+    assert "'v2.safetensors' did not act in this run" in caplog.text and "another node answers" in caplog.text

@@ -4,6 +4,7 @@ import asyncio
 import math
 
 import execution
+import numpy as np
 import pytest
 import torch
 from comfy_api.latest import io
@@ -15,6 +16,7 @@ from zoetrope.nodes.clips import MergeFrames, SelectFrames
 from zoetrope.nodes.combine_video import CombineVideo
 from zoetrope.nodes.control import ApplyControlNetPerFrame, ControlNetPerFrame
 from zoetrope.nodes.frame_values import FrameValuesFromAudio, FrameValuesFromList, FrameValuesFromMask
+from zoetrope.nodes.input_checks import check_inputs
 from zoetrope.nodes.motion import ApplyMotionModel
 from zoetrope.nodes.preprocess import PreprocessFrames
 from zoetrope.nodes.preview_schedule import PreviewSchedule
@@ -37,6 +39,7 @@ REFUSED = [
     (PreviewSchedule, "frame_values", "0: 1", "frame_values is '0: 1'; connect FRAME_VALUES"),
     (ControlNetPerFrame, "missing_hints", "x", "missing_hints is 'x', which does not exist; choose 'hold', 'loop'"),
     (ControlNetPerFrame, "schedule", 5, "schedule is 5; connect a text"),
+    (ControlNetPerFrame, "schedule", "\ud83d", "schedule has half of a character behind ''"),
     (ControlNetPerFrame, "by_step", "maybe", "by_step is 'maybe'; give true or false"),
     (ControlNetPerFrame, "timestep_keyframes", {}, "timestep_keyframes is {}; connect Create Hook Keyframe"),
     (ControlNetPerFrame, "mask", holed((2, 4, 4), math.inf), "mask holds NaN or infinity"),
@@ -73,6 +76,11 @@ def test_the_executor_runs_the_check():
         run_node(FrameValuesFromMask, mask=torch.ones(2, 4, 4), low=math.nan, high=1.0)
     values = run_node(FrameValuesFromMask, mask=torch.ones(2, 4, 4), low=0.0, high=1.0)[0][0]
     assert values.at(2) == [1.0, 1.0]
+
+
+def test_truth_values_and_rates_of_numpy_are_some():
+    check_inputs(ControlNetPerFrame.define_schema(), {"by_step": np.bool_(True)})
+    assert run_node(FrameValuesFromAudio, audio={"waveform": SOUND, "sample_rate": np.int64(8000)})[0]
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.uint8, torch.bool])

@@ -9,18 +9,15 @@ import types
 import numpy as np
 import pytest
 import torch
-from comfy import model_management
 from comfy.cli_args import args
 from comfy.ldm.modules.temporal_ae import VideoDecoder
 from comfy.nested_tensor import NestedTensor
-from comfy.taesd.taesd import TAESD
 from comfy_api.latest import InputImpl
 
-from support.clips import chart, decode, exif_texts, left_behind, mp4_tags, running_children, webp_chunks
+from support.clips import chart, decode, exif_texts, left_behind, mp4_tags, webp_chunks
 from support.combine import (
     PROMPT,
     WORKFLOW,
-    RecordingVAE,
     combine,
     image_vae,
     images,
@@ -261,67 +258,6 @@ def test_settings_are_checked_before_anything_is_decoded(folders):
     with pytest.raises(ValueError, match="Quality 60"):
         combine(samples={"samples": torch.zeros(1, 16, 2, 4, 4)}, vae=vae, quality=60)
     assert vae.calls == []
-
-
-@pytest.mark.parametrize("format", ["h264-mp4", "gif", "webp"])
-def test_an_interrupt_in_the_middle_leaves_nothing(folders, format):
-    class Interrupting(RecordingVAE):
-        def decode(self, samples_in, *more, **options):
-            if len(self.calls) == 2:
-                assert len(running_children()) == 1
-                model_management.interrupt_current_processing()
-            return super().decode(samples_in, *more, **options)
-
-    vae = Interrupting(TAESD(latent_channels=4))
-    with pytest.raises(model_management.InterruptProcessingException):
-        combine(samples=latents(64), vae=vae, format=format)
-    assert sum(vae.calls) == 24
-    assert left_behind(folders) == ["output", "output/zoetrope", "temp"]
-    assert running_children() == []
-    _, ui = combine(samples=latents(3), vae=image_vae(), format=format)
-    assert ui["video"][0]["filename"].startswith("animation_00001_")
-
-
-def test_a_failing_vae_leaves_nothing(folders):
-    class Failing(RecordingVAE):
-        def decode(self, samples_in, *more, **options):
-            if self.calls:
-                raise RuntimeError("out of something")
-            return super().decode(samples_in, *more, **options)
-
-    with pytest.raises(RuntimeError, match="out of something"):
-        combine(samples=latents(20), vae=Failing(TAESD(latent_channels=4)))
-    assert left_behind(folders) == ["output", "output/zoetrope", "temp"]
-    assert running_children() == []
-
-
-def test_an_interrupt_is_noticed_between_chunks_of_images(folders):
-    """A VAE notices interrupts itself; plain images must too."""
-    frames, asked = images(64), []
-
-    def at(numbers):
-        asked.append(numbers)
-        if len(asked) == 3:
-            model_management.interrupt_current_processing()
-        return frames[numbers]
-
-    settings = plan_for("clip")
-    with pytest.raises(model_management.InterruptProcessingException):
-        video.save_video(sources.FrameSource(64, at), settings)
-    assert len(asked) == 3
-    assert left_behind(folders) == ["output", "temp"]
-
-
-def test_an_interrupt_during_the_last_chunk_is_noticed_while_ffmpeg_finishes(folders):
-    def at(numbers):
-        if numbers[0] == 8:
-            model_management.interrupt_current_processing()
-        return images(16)[numbers]
-
-    with pytest.raises(model_management.InterruptProcessingException):
-        video.save_video(sources.FrameSource(16, at), plan_for("clip"))
-    assert left_behind(folders) == ["output", "temp"]
-    assert running_children() == []
 
 
 @pytest.mark.parametrize("format", ["h264-mp4", "prores-mov"])  # the second needs a proxy

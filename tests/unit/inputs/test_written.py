@@ -1,5 +1,7 @@
 """Texts with a grammar before they are read: line ends, length, NUL, pieces, whole numbers."""
 
+import json
+
 import pytest
 
 from zoetrope.inputs.written import LONGEST_TEXT, readable_text, whole_number, written_pieces
@@ -17,6 +19,15 @@ def test_what_is_too_long_or_holds_a_nul_is_told():
         readable_text("keys", "a" * (LONGEST_TEXT + 1))
     with pytest.raises(ValueError, match=r"^keys has a NUL, which is no text, behind '0: 1'; write it anew"):
         readable_text("keys", "0: 1\0")
+
+
+def test_half_of_a_character_is_told():
+    """A program that counts in UTF-16 cut a text of emoji: JSON and Python carry it, no tokenizer and no file name does."""
+    with pytest.raises(
+        ValueError, match=r"^prompt has half of a character behind 'a cat '; write that character anew\.$"
+    ):
+        readable_text("prompt", "a cat " + json.loads('"\\ud83d"'))
+    assert readable_text("prompt", json.loads('"\\ud83d\\ude00"')) == "\U0001f600"
 
 
 def test_pieces_end_at_every_separator():

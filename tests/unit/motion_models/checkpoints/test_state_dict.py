@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from zoetrope.motion_models.checkpoints import state_dict
-from zoetrope.motion_models.checkpoints.state_dict import sound, tensors, unwrap
+from zoetrope.motion_models.checkpoints.state_dict import sound, tensors, unwrap, without_wrappers
 from zoetrope.motion_models.errors import MotionFileError
 
 
@@ -21,6 +21,13 @@ def test_wrappers_and_prefixes_are_taken_off_without_recursion():
     assert unwrap({"module." * 140 + "a": 1}) == {"a": 1}
     with pytest.raises(MotionFileError, match=r"name is 14,001 characters long \('module"):
         unwrap({"module." * 2000 + "a": 1})
+
+
+def test_a_single_wrapper_may_have_any_name():
+    """As in comfy/utils.py, load_torch_file of ComfyUI 0.30.0, for files of torch."""
+    assert unwrap({"motion_weights": {"module.a": 1}}) == without_wrappers({"x": {"a": 1}}) == {"a": 1}
+    assert without_wrappers({"unet": {"module.a": 1}, "step": 5}) == {"module.a": 1}
+    assert unwrap({"x": {"a": 1}, "y": {"a": 2}}) == {"x": {"a": 1}, "y": {"a": 2}}
 
 
 def test_names_that_are_no_text_are_names_still():
