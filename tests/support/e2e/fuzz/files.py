@@ -2,6 +2,7 @@
 
 import io
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
+from PIL import Image
 
 from support.e2e.fuzz.prompts import Trial, quick
 
@@ -72,6 +74,8 @@ MODEL_KINDS = (
     ),
 )
 FILM = Kind("film", "video_to_video", "ZoetropeLoadVideo", "video", "zoetrope_example.mp4")
+ANIMATION = Kind("animation", "video_to_video", "ZoetropeLoadVideo", "video", "zoetrope_example_frames")
+PICTURES = Kind("folder", "frames_to_frames", "ZoetropeLoadFrames", "folder", "zoetrope_example_frames")
 
 
 def flipped(data: bytes, pick: random.Random) -> bytes:
@@ -182,28 +186,60 @@ def bad_files(folders: Folders, seed: int, count: int) -> Iterator[Trial]:
     """Prompts that load one damaged file each; the file is written when its prompt is asked for, and then removed."""
     pick = random.Random(seed)
     for number in range(count):
-        kind = pick.choice((*MODEL_KINDS, FILM))
+        kind = pick.choice((*MODEL_KINDS, FILM, ANIMATION, PICTURES))
         fault, data, suffix = _damaged(folders, kind, pick)
-        place = folders.input if kind is FILM else folders.models / Path(kind.file).parent
+        place = folders.models / Path(kind.file).parent if kind in MODEL_KINDS else folders.input
+        if kind is PICTURES:
+            place = folders.input / f"odd_{number}"
         place.mkdir(parents=True, exist_ok=True)
         path = place / f"odd_{number}{suffix}"
         path.write_bytes(data)
         prompt = quick(kind.template)
         for node in prompt.values():
             if node["class_type"] == kind.node:
-                node["inputs"][kind.input] = path.name
+                node["inputs"][kind.input] = place.name if kind is PICTURES else path.name
+        if kind is PICTURES:  # between good ones
+            for name in ("0.png", "1.png", "10.png"):
+                shutil.copy(folders.input / kind.file / name, place)
         yield Trial(fault, kind.name, prompt, f"{path.name}, {len(data)} bytes")
-        path.unlink()
+        if kind is PICTURES:
+            shutil.rmtree(place)
+        else:
+            path.unlink()
 
 
 def _damaged(folders: Folders, kind: Kind, pick: random.Random) -> tuple[str, bytes, str]:
     if kind is FILM:
-        good = folders.input / kind.file
-        fault, damage = pick.choice(sorted(BYTES.items(), key=lambda pair: pair[0]))
-        return fault, damage(good.read_bytes(), pick), pick.choice((".mp4", ".mp4", ".webm", ".gif", ".webp"))
+        data, suffix = (folders.input / kind.file).read_bytes(), pick.choice((".mp4", ".mp4", ".webm", ".gif", ".webp"))
+        return *_damaged_bytes(data, pick), suffix
+    if kind is ANIMATION:
+        suffix = pick.choice((".gif", ".webp", ".apng"))
+        return *_damaged_bytes(animation(folders.input / kind.file, suffix), pick), suffix
+    if kind is PICTURES:
+        suffix = pick.choice((".png", ".webp", ".gif"))
+        return *_damaged_bytes(animation(folders.input / kind.file, suffix, 1), pick), suffix
     good = folders.find(kind.file)
     if pick.random() < 0.6:
         data, suffix = weights_file(bad_weights(read(good), pick))
         return "odd weights", data, suffix
+    return *_damaged_bytes(good.read_bytes(), pick), pick.choice((".ckpt", ".safetensors"))
+
+
+def _damaged_bytes(data: bytes, pick: random.Random) -> tuple[str, bytes]:
     fault, damage = pick.choice(sorted(BYTES.items(), key=lambda pair: pair[0]))
-    return fault, damage(good.read_bytes(), pick), pick.choice((".ckpt", ".safetensors"))
+    return fault, damage(data, pick)
+
+
+def animation(folder: Path, suffix: str, frames: int = 6) -> bytes:
+    """Pictures of a folder as one file of some frames.
+
+    Args:
+        folder: of PNG files.
+        suffix: ``.gif``, ``.webp``, ``.png`` or ``.apng``.
+        frames: how many of them.
+    """
+    first, *more = [Image.open(path) for path in sorted(folder.glob("*.png"))[:frames]]
+    buffer = io.BytesIO()
+    kind = "PNG" if suffix == ".apng" else suffix.removeprefix(".").upper()
+    first.save(buffer, kind, save_all=True, append_images=more, duration=120, loop=0)
+    return buffer.getvalue()

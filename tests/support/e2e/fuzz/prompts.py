@@ -33,6 +33,22 @@ WIRES = {
     "FLOAT": [("wired number", "PrimitiveFloat", {"value": value}) for value in (-3.0, 1e300, 7.5, NAN, INF)],
     "INT": [("wired number", "PrimitiveInt", {"value": value}) for value in (-5, 0, 2**62)],
     "STRING": [("wired text", "PrimitiveString", {"value": value}) for value in ("", "x\x00", "0: 1")],
+    "AUDIO": [
+        ("odd sound", "EmptyAudio", {"duration": seconds, "sample_rate": rate, "channels": 1})
+        for seconds, rate in ((0.0, 44100), (0.01, 1), (3.0, 1), (0.001, 192000), (1.0, 7))
+    ],
+    "HOOK_KEYFRAMES": [
+        ("odd keyframes", "CreateHookKeyframe", {"strength_mult": strength, "start_percent": start})
+        for strength in (-20.0, 0.0, 20.0)
+        for start in (0.0, 1.0)
+    ],
+    "CURVE": [
+        ("odd curve", "CurveEditor", {"curve": points})
+        for points in ([], [[0.5, 1]], [[0, 1e39], [1, 0]], [[0, 0]] * 3)
+    ],
+    "ZOETROPE_FRAME_VALUES": [
+        ("odd values", "ZoetropeFrameValuesFromList", {"values": value}) for value in (-10.0, 0.0, 1e6)
+    ],
 }
 
 
@@ -108,7 +124,7 @@ def odd_prompts(seed: int, count: int) -> Iterator[Trial]:
 
 def _odd(spec: dict[str, Any], node: str, good: Prompt, key: str, pick: random.Random) -> Trial | None:
     prompt, where = copy.deepcopy(good), f"{node}.{spec['id']}"
-    wires = [wire for kind in spec["type"].split(",") for wire in WIRES.get(kind, [])]
+    wires = [wire for kind in spec["type"].split(",") for wire in WIRES.get(kind, []) if wire[1] != node]
     value = odd_value(spec, pick)
     if value is None and not wires:
         return None
