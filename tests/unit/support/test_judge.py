@@ -91,7 +91,7 @@ def test_growth_beyond_its_room():
 
 def test_a_server_that_is_gone_or_blocked_ends_the_storm():
     for message, ends in ((f"{GONE}: no answer", True), (BLOCKED, True), ("IndexError", False)):
-        result = Result(Trial("x", "y", {}), judge.Verdict(judge.BROKEN, message), 0.0)
+        result = Result(Trial("x", "y", "z", {}), judge.Verdict(judge.BROKEN, message), 0.0)
         assert result.ends_the_storm == ends
 
 

@@ -183,10 +183,12 @@ class Folders:
 
 
 def bad_files(folders: Folders, seed: int, count: int) -> Iterator[Trial]:
-    """Prompts that load one damaged file each; the file is written when its prompt is asked for, and then removed."""
-    pick = random.Random(seed)
-    for number in range(count):
-        kind = pick.choice((*MODEL_KINDS, FILM, ANIMATION, PICTURES))
+    """Prompts that load one damaged file each; the file is written when its prompt is asked for, and then removed.
+
+    Kinds follow each other, so that the server has its other models loaded.
+    """
+    pick, kinds = random.Random(seed), (*MODEL_KINDS, FILM, ANIMATION, PICTURES)
+    for number, kind in enumerate(sorted(pick.choices(kinds, k=count), key=kinds.index)):
         fault, data, suffix = _damaged(folders, kind, pick)
         place = folders.models / Path(kind.file).parent if kind in MODEL_KINDS else folders.input
         if kind is PICTURES:
@@ -201,7 +203,7 @@ def bad_files(folders: Folders, seed: int, count: int) -> Iterator[Trial]:
         if kind is PICTURES:  # between good ones
             for name in ("0.png", "1.png", "10.png"):
                 shutil.copy(folders.input / kind.file / name, place)
-        yield Trial(fault, kind.name, prompt, f"{path.name}, {len(data)} bytes")
+        yield Trial(fault, kind.name, kind.template, prompt, f"{path.name}, {len(data)} bytes")
         if kind is PICTURES:
             shutil.rmtree(place)
         else:

@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from comfy_host import graph
@@ -43,8 +44,8 @@ WIRES = {
         for start in (0.0, 1.0)
     ],
     "CURVE": [
-        ("odd curve", "CurveEditor", {"curve": points})
-        for points in ([], [[0.5, 1]], [[0, 1e39], [1, 0]], [[0, 0]] * 3)
+        ("odd curve", "CurveEditor", {"curve": {"points": points}})
+        for points in ([[0.5, 1]], [[0, 1e39], [1, 0]], [[0, 0]] * 3)
     ],
     "ZOETROPE_FRAME_VALUES": [
         ("odd values", "ZoetropeFrameValuesFromList", {"values": value}) for value in (-10.0, 0.0, 1e6)
@@ -59,12 +60,14 @@ class Trial:
     Attributes:
         fault: class of what is odd in it.
         where: node and input, or kind of file.
+        template: that the prompt is made from.
         prompt: in API format.
         value: what was put there, for the report.
     """
 
     fault: str
     where: str
+    template: str
     prompt: Prompt
     value: object = None
 
@@ -103,26 +106,29 @@ def places(prompts: dict[str, Prompt]) -> list[tuple[dict[str, Any], str, str]]:
 
 
 def odd_prompts(seed: int, count: int) -> Iterator[Trial]:
-    """Prompts with one odd input each; every input of every node has its turn before any comes again."""
+    """Prompts with one odd input each; every input of every node has its turn before any comes again.
+
+    Those of one template follow each other, so that the server has its models loaded.
+    """
+    yield from sorted(islice(_odd_prompts(seed), count), key=lambda trial: trial.template)
+
+
+def _odd_prompts(seed: int) -> Iterator[Trial]:
     pick, prompts = random.Random(seed), good_prompts()
     by_input: dict[tuple[str, str], list] = {}
     for spec, name, key in places(prompts):
         by_input.setdefault((prompts[name][key]["class_type"], spec["id"]), []).append((spec, name, key))
-    made = 0
-    while made < count:
+    while True:
         turn = list(by_input.items())
         pick.shuffle(turn)
         for (node, _), choices in turn:
             spec, name, key = pick.choice(choices)
-            trial = _odd(spec, node, prompts[name], key, pick)
+            trial = _odd(spec, node, name, prompts[name], key, pick)
             if trial is not None:
                 yield trial
-                made += 1
-            if made == count:
-                return
 
 
-def _odd(spec: dict[str, Any], node: str, good: Prompt, key: str, pick: random.Random) -> Trial | None:
+def _odd(spec: dict[str, Any], node: str, name: str, good: Prompt, key: str, pick: random.Random) -> Trial | None:
     prompt, where = copy.deepcopy(good), f"{node}.{spec['id']}"
     wires = [wire for kind in spec["type"].split(",") for wire in WIRES.get(kind, []) if wire[1] != node]
     value = odd_value(spec, pick)
@@ -132,7 +138,7 @@ def _odd(spec: dict[str, Any], node: str, good: Prompt, key: str, pick: random.R
         fault, class_type, inputs = pick.choice(wires)
         prompt["odd"] = {"class_type": class_type, "inputs": dict(inputs)}
         prompt[key]["inputs"][spec["id"]] = ["odd", 0]
-        return Trial(fault, where, prompt, inputs)
+        return Trial(fault, where, name, prompt, inputs)
     fault, odd = value or ("", None)
     prompt[key]["inputs"][spec["id"]] = odd
-    return Trial(fault, where, prompt, odd)
+    return Trial(fault, where, name, prompt, odd)
