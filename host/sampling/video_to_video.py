@@ -26,6 +26,8 @@ from ..video.video_input import VideoInput
 from .latent_stream import FrameProgress, check_image_vae, streamed
 from .sampler_inputs import SamplerInputs
 
+LEAST_DENOISE = 0.001  # core makes steps / denoise noise levels and takes the last of them; a model has 1,000
+
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentSettings:
@@ -42,6 +44,9 @@ class SegmentSettings:
         width: pixels; 0 for the video's, or in proportion to height.
         height: the same.
         fit: how the video fills another proportion, one of `FITS`.
+
+    Raises:
+        ValueError: a denoise that is nearly but not quite 0.
     """
 
     seed: int
@@ -54,6 +59,10 @@ class SegmentSettings:
     width: int
     height: int
     fit: str
+
+    def __post_init__(self) -> None:
+        if 0 < self.denoise < LEAST_DENOISE:
+            raise ValueError(f"denoise is {self.denoise:g}; give 0, or a number from {LEAST_DENOISE:g} to 1.")
 
 
 def sampled_video(inputs: SamplerInputs, video: VideoInput, settings: SegmentSettings, vae: Any) -> FrameSource:

@@ -168,6 +168,14 @@ def test_a_trimmed_video_is_read_from_where_it_starts(vae):
         assert torch.allclose(part.at(list(range(5))), whole.at(list(range(9)))[3:8], atol=1e-5)
 
 
+@pytest.mark.parametrize("denoise", [5e-324, 1e-9, 0.00099])
+def test_nearly_no_denoise_is_refused(denoise):
+    """Core would make steps / denoise noise levels, more than memory or a number holds."""
+    with pytest.raises(ValueError, match=r"^denoise is .*; give 0, or a number from 0\.001 to 1\.$"):
+        replace(SEGMENTS, denoise=denoise)
+    assert replace(SEGMENTS, denoise=0.001).denoise == 0.001
+
+
 def test_sound_of_the_source_is_kept_at_its_own_rate_only(vae, folders):
     images = torch.from_numpy(chart(6, SIZE, SIZE)).float() / 255
     sound = {"waveform": torch.full((1, 1, 8000), 0.1), "sample_rate": 8000}

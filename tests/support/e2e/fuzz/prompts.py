@@ -80,7 +80,7 @@ def quick(name: str) -> Prompt:
         if node["class_type"] == "ZoetropeContextWindows":
             node["inputs"].update(context_length=4, context_overlap=1)
         if node["class_type"] == "ZoetropeSampleEndless":
-            node["inputs"].update(window=4, partitions=1)
+            node["inputs"].update(frames=2, window=2, partitions=1)
     for key, node in list(prompt.items()):
         if node["class_type"] in SAMPLERS:
             prompt[f"latent {key}"] = {
