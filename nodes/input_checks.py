@@ -63,7 +63,12 @@ def check_inputs(schema: io.Schema, inputs: Mapping[str, Any], checked: frozense
 def knows_choices(schema: io.Schema, inputs: Mapping[str, Any]) -> bool:
     """Whether what was chosen is in the lists of a schema, which may be older than the files that they name."""
     lists: list[Any] = [socket for socket in schema.inputs or [] if socket.get_io_type() == "COMBO"]
-    return all(inputs[socket.id] in socket.options for socket in lists if socket.id in inputs)
+    return all(_is_choice(inputs[socket.id], socket.options) for socket in lists if socket.id in inputs)
+
+
+def _is_choice(value: Any, options: Sequence[str]) -> bool:
+    """Whether a value is one of them; an array would be compared part by part."""
+    return isinstance(value, str) and value in options
 
 
 def _check(socket: Any, value: Any, checked: frozenset[str], listed: bool = False) -> None:
@@ -126,7 +131,7 @@ def _check_text(name: str, value: Any) -> None:
 
 
 def _check_choice(name: str, value: Any, options: list[str]) -> None:
-    if value not in options:
+    if not _is_choice(value, options):
         shown = quoted_names(options) if len(options) <= _SHOWN_CHOICES else closest_names(value, options)
         raise ValueError(f"{name} is {quoted(value)}, which does not exist; choose {shown}.")
 
@@ -152,6 +157,7 @@ def _check_tensor(name: str, value: Any, kind: str) -> None:
     axes, meaning = _SHAPES[kind]
     if not isinstance(value, Tensor):
         raise ValueError(f"{name} is {quoted(value)}; connect {meaning}.")
+    _require_plain(name, value, meaning)
     if value.ndim not in axes or not value.numel():
         raise ValueError(f"{name} has the shape {tuple(value.shape)}; connect {meaning}, none of them 0.")
     _check_finite(name, value)
@@ -161,12 +167,20 @@ def _check_audio(name: str, value: Any) -> None:
     sound: Any = value.get("waveform") if isinstance(value, Mapping) else None
     if not isinstance(sound, Tensor):
         raise ValueError(f"{name} is {quoted(value)}; connect AUDIO.")
+    _require_plain(name, sound, "AUDIO")
     if sound.ndim != 3 or not sound.shape[0] or not sound.shape[1]:
         raise ValueError(f"{name} has the shape {tuple(sound.shape)}; connect AUDIO of (batch, channels, samples).")
     rate: Any = value.get("sample_rate")
     if not isinstance(rate, Real) or not 1 <= float(rate) <= _HIGHEST_RATE:
         raise ValueError(f"{name} has the sample rate {quoted(rate)}; give one from 1 to {_HIGHEST_RATE:,}.")
     _check_finite(name, sound)
+
+
+def _require_plain(name: str, value: Tensor, meaning: str) -> None:
+    """Refuse tensors that do not hold their numbers side by side, and numbers that no picture and no sound has."""
+    if value.layout != torch.strided or value.is_nested or value.is_meta or value.is_complex():
+        kind = f"{value.layout}, {value.dtype} on {value.device}".replace("torch.", "")
+        raise ValueError(f"{name} is a tensor of another kind ({plain(kind)}); connect {meaning}.")
 
 
 def _check_finite(name: str, value: Tensor) -> None:
@@ -176,6 +190,7 @@ def _check_finite(name: str, value: Tensor) -> None:
     """
     if value.numel() and value.is_floating_point():
         value = value.detach()
+        value = value.half() if value.itemsize == 1 else value  # torch has no ends of fp8
         ends = [end for part in (value[None] if value.is_contiguous() else value) for end in torch.aminmax(part)]
         if not torch.stack(ends).isfinite().all():
             raise ValueError(

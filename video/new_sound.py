@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
 from ..inputs.quoting import plain
 from .audio_track import AudioTrack
 from .decode.container import VideoFile
@@ -21,6 +24,11 @@ from .metadata.workflow_text import write_ffmetadata
 WEB_CODECS = ("vp8", "vp9", "av1")  # that a webm holds
 MP4_CODECS = ("h264", "hevc", "av1", "mpeg4", "vp9")
 SILENT = ("gif", "apng")
+REPEATABLE = ("mov,", "matroska,", "flv")  # begin ffmpeg's names of containers
+LATE = Fraction(1, 100)  # seconds; containers round times, and encoders of sound begin a little earlier
+APART = Fraction(1, 20)  # seconds; more would be seen at every repeat
+AV_TIME_BASE = 1_000_000  # of the times of a container, ffmpeg's libavutil/avutil.h
+DECODE = "connect the images of Get Video Components to images instead, and its fps to frame_rate."
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -33,6 +41,9 @@ class FilmFacts:
         pixels: ffmpeg's pixel format.
         size: (width, height) as stored.
         format: the row of the table whose container holds the copy.
+        late: seconds from the file's first sound or picture to its first picture.
+        stored: frames in the file, 0 where it does not say.
+        kind: of container, by ffmpeg's name.
     """
 
     stream: int
@@ -40,6 +51,25 @@ class FilmFacts:
     pixels: str
     size: tuple[int, int]
     format: VideoFormat
+    late: Fraction
+    stored: int
+    kind: str
+
+    def require_repeatable(self, shown: int) -> None:
+        """Refuse a film that ffmpeg does not repeat frame by frame.
+
+        Args:
+            shown: frames that players show.
+
+        Raises:
+            ValueError: it is one.
+        """
+        hidden = self.kind.startswith("mov,") and self.stored > shown
+        if hidden or self.late > APART or not self.kind.startswith(REPEATABLE):
+            raise ValueError(
+                "This film cannot be repeated without decoding (its first picture comes late, some of its pictures are hidden, "
+                f"or its container, {plain(self.kind)}, has no exact times): {DECODE}"
+            )
 
 
 def film_facts(path: str) -> FilmFacts:
@@ -64,8 +94,23 @@ def film_facts(path: str) -> FilmFacts:
         size = stream.codec_context.width, stream.codec_context.height
         row = replace(FORMATS[name], codec=codec)
         return FilmFacts(
-            stream=stream.index, codec=codec, pixels=stream.codec_context.pix_fmt or "", size=size, format=row
+            stream=stream.index,
+            codec=codec,
+            pixels=stream.codec_context.pix_fmt or "",
+            size=size,
+            format=row,
+            late=_late(container, stream),
+            stored=stream.frames,
+            kind=kind,
         )
+
+
+def _late(container: InputContainer, stream: VideoStream) -> Fraction:
+    begun: int | None = container.start_time  # PyAV's types know of no file without
+    if stream.start_time is None or begun is None:
+        return Fraction(0)
+    late = stream.start_time * stream.time_base - Fraction(begun, AV_TIME_BASE)
+    return late if late >= LATE else Fraction(0)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -119,7 +164,8 @@ def copy_with_sound(job: CopyJob, check: Callable[[], None]) -> None:
 def copy_arguments(job: CopyJob, work: Path) -> list[str]:
     """Ffmpeg's arguments; ``work`` has the sound and the metadata."""
     row, audio = job.facts.format, job.audio
-    film = ["-stream_loop", str(job.again), "-i", f"file:{job.source.resolve()}"]
+    begun = ["-itsoffset", f"{-float(job.facts.late):.6f}"] if job.facts.late else []
+    film = [*begun, "-stream_loop", str(job.again), "-i", f"file:{job.source.resolve()}"]
     sound = [
         "-f",
         "f32le",

@@ -13,13 +13,14 @@ from typing import Any
 from comfy import model_management
 from comfy_api.latest import Input, InputImpl
 
-from ...inputs.quoting import plain
+from ...inputs.quoting import plain, reason_of
 from ...video.audio_track import AudioTrack, fit_audio
 from ...video.decode.container import VideoFile
 from ...video.decode.frame_times import TimeMap, TimeSelection
 from ...video.decode.read_settings import HDR_CHOICES, INTERLACED_CHOICES, ReadSettings
 from ...video.decode.reader import scan
-from ...video.new_sound import CopyJob, FilmFacts, copy_with_sound, film_facts
+from ...video.ffmpeg import VideoError
+from ...video.new_sound import DECODE, CopyJob, FilmFacts, copy_with_sound, film_facts
 from .output_files import OutputFile, claimed_output, shown, temporary_folder
 from .save_settings import LENGTHS, VideoSettings
 from .save_video import sound_seconds
@@ -29,10 +30,7 @@ log = logging.getLogger("zoetrope")
 
 AS_IT_IS = ReadSettings(hdr=HDR_CHOICES[1], interlaced=INTERLACED_CHOICES[1])
 PLAYED = ("h264", "vp8", "vp9", "av1")
-IN_MEMORY = (
-    "This VIDEO is no whole file whose pictures could be copied: connect the images of Get Video Components to images "
-    "instead, and its fps to frame_rate."
-)
+IN_MEMORY = f"This VIDEO is no whole file whose pictures could be copied: {DECODE}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +84,8 @@ def copy_video(
         source = _source(video, stack)
         facts = film_facts(str(source))
         check = model_management.throw_exception_if_processing_interrupted
-        plan = TimeMap(scan(VideoFile(str(source), check, AS_IT_IS)).timeline, TimeSelection())
+        timeline = scan(VideoFile(str(source), check, AS_IT_IS)).timeline
+        plan = TimeMap(timeline, TimeSelection())
         frames = _frames(plan, settings.length, sound_seconds(audio))
         seconds = frames / plan.rate
         claim = claimed_output(settings.filename_prefix, facts.format.extension, facts.size, save=settings.save_output)
@@ -102,11 +101,28 @@ def copy_video(
             metadata=dict(metadata),
             work_dir=temporary_folder(),
         )
-        copy_with_sound(job, check)
-        # Where frames refer to later ones, those come along.
-        written = frames if job.is_whole else len(scan(VideoFile(str(file.path), check, AS_IT_IS)).timeline.times)
+        if job.again:
+            facts.require_repeatable(len(timeline.times))
+        written = _written(job, frames)
     log.info("Copied a film to %s with another sound (%d frames)", plain(file.path.name), written)
     return CopiedVideo(file, facts, written, plan.rate)
+
+
+def _written(job: CopyJob, frames: int) -> int:
+    """Write the copy; returns how many frames it has, which are more than wanted where frames refer to later ones.
+
+    Raises:
+        ValueError: the pictures cannot be copied.
+    """
+    check = model_management.throw_exception_if_processing_interrupted
+    try:
+        copy_with_sound(job, check)
+        return frames if job.is_whole else len(scan(VideoFile(str(job.path), check, AS_IT_IS)).timeline.times)
+    except ValueError as error:
+        job.path.unlink(missing_ok=True)
+        if not isinstance(error, VideoError):
+            raise
+        raise ValueError(f"The pictures of this film cannot be copied ({reason_of(error)}): {DECODE}") from error
 
 
 def _checked(settings: VideoSettings, audio: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -83,6 +83,38 @@ def test_truth_values_and_rates_of_numpy_are_some():
     check_inputs(FrameValuesFromAudio.define_schema(), {"audio": {"waveform": SOUND, "sample_rate": np.int64(8000)}})
 
 
+@pytest.mark.newest_host
+@pytest.mark.parametrize(
+    "odd",
+    [
+        torch.ones(1, 4, 4, 3).to_sparse(),
+        torch.ones(1, 4, 4, 3, device="meta"),
+        torch.ones(1, 4, 4, 3, dtype=torch.complex64),
+        torch.nested.nested_tensor([torch.ones(4, 4, 3)]),
+    ],
+    ids=["sparse", "meta", "complex", "nested"],
+)
+def test_tensors_of_other_kinds_are_refused(odd):
+    with pytest.raises(ValueError, match=r"^frames is a tensor of another kind \(.*\); connect an IMAGE"):
+        SelectFrames.execute_checked(frames=odd, select=":")
+    with pytest.raises(ValueError, match=r"^audio is a tensor of another kind|^audio has the shape"):
+        FrameValuesFromAudio.execute_checked(audio={"waveform": odd, "sample_rate": 8000})
+
+
+@pytest.mark.parametrize("kind", [torch.float8_e4m3fn, torch.float8_e5m2])
+def test_fp8_is_looked_at_too(kind):
+    check_inputs(SelectFrames.define_schema(), {"frames": torch.ones(2, 4, 4, 3).to(kind)})
+    holed_there = torch.full((2, 4, 4, 3), math.nan).to(kind)
+    with pytest.raises(ValueError, match="frames holds NaN"):
+        check_inputs(SelectFrames.define_schema(), {"frames": holed_there})
+
+
+@pytest.mark.parametrize("value", [np.array(["hold", "loop"]), np.array(["hold"]), ["hold"], 5])
+def test_only_a_text_is_a_choice(value):
+    with pytest.raises(ValueError, match="missing_hints is .*, which does not exist; choose"):
+        ControlNetPerFrame.execute_checked(missing_hints=value)
+
+
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.uint8, torch.bool])
 def test_pictures_of_any_kind_of_number_pass(kind):
     frames, count = run_node(SelectFrames, frames=torch.ones(2, 4, 4, 3, dtype=kind), select=":")[0]

@@ -3,6 +3,7 @@
 Shapes: F = frames, H, W = size in pixels.
 """
 
+import subprocess
 from io import BytesIO
 
 import av
@@ -14,6 +15,7 @@ from comfy_api.latest import InputImpl, Types
 from support.clips import left_behind, mp4_tags, stand_in_ffmpeg
 from support.combine import combine, images, saved_file
 from support.files.footage import film, flat, written
+from zoetrope.video.ffmpeg import find_ffmpeg
 
 pytestmark = pytest.mark.usefixtures("folders")
 
@@ -129,4 +131,55 @@ def test_what_cannot_be_copied_is_refused_in_words(folders, monkeypatch):
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", stand_in_ffmpeg(folders, "sys.stderr.write('no'); sys.exit(3)"))
     with pytest.raises(ValueError, match="ffmpeg stopped with code 3"):
         combine(video=source, audio=sound(1))
+    assert left_behind(folders / "output") in ([], ["zoetrope"]) and left_behind(folders / "temp") == []
+
+
+LATE = {"sound": 2.0, "times": range(12, 36)}  # pictures from 0.5 s on, sound from 0 on
+
+
+def begins(path):
+    """Seconds at which the first picture is shown, and the gray levels of all as numbers of `flat`."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+        begin = frames[0].time - container.start_time / av.time_base
+    return begin, [round((int(frame.to_ndarray(format="gray")[24, 32]) - 20) / 9) for frame in frames]
+
+
+@pytest.mark.parametrize(("length", "seconds", "frames"), [("frames", 1, 24), ("cut to sound", 0.5, 12)])
+def test_a_first_picture_that_came_late_comes_at_once(folders, length, seconds, frames):
+    source = written(folders / "a.mp4", film(flat(24), options={"crf": "1", "bf": "0"}, **LATE))
+    assert begins(source)[0] == pytest.approx(0.5, abs=0.05)
+    _, ui = combine(video=InputImpl.VideoFromFile(source), audio=sound(seconds), length=length)
+    begin, shown = begins(saved_file(folders, ui))
+    assert begin == pytest.approx(0, abs=0.03)
+    assert shown == list(range(frames)) and ui["video"][0]["frames"] == frames
+
+
+def trimmed(folders):
+    """A film of which players do not show the first pictures: a copy from the middle of a group of pictures on."""
+    source, target = written(folders / "whole.mp4", film(flat(24))), folders / "part.mp4"
+    cut = ["-ss", "0.25", "-i", source, "-c", "copy", str(target)]
+    subprocess.run([find_ffmpeg(), "-v", "error", "-y", *cut], check=True)
+    return str(target)
+
+
+def test_what_cannot_be_repeated_is_refused_in_words(folders):
+    b_frames = {"crf": "1", "bf": "2"}
+    sources = [
+        trimmed(folders),
+        written(folders / "late.mp4", film(flat(24), **LATE)),
+        written(folders / "a.ts", film(flat(24), 24, "mpegts", options=b_frames)),
+    ]
+    for source in sources:
+        with pytest.raises(ValueError, match="cannot be repeated without decoding .*connect the images"):
+            combine(video=InputImpl.VideoFromFile(source), audio=sound(3), length="loop to sound")
+        _, ui = combine(video=InputImpl.VideoFromFile(source), audio=sound(1))
+        assert begins(saved_file(folders, ui))[1] == begins(source)[1]
+    assert not [name for name in left_behind(folders) if ".part" in name]
+
+
+def test_what_ffmpeg_does_not_copy_is_one_sentence_with_a_cure(folders):
+    source = written(folders / "a.avi", film(flat(24), 24, "avi", "mpeg4", options={"bf": "2"}))
+    with pytest.raises(ValueError, match=r"^The pictures of this film cannot be copied \(.*\): connect the images"):
+        combine(video=InputImpl.VideoFromFile(source), audio=sound(1))
     assert left_behind(folders / "output") in ([], ["zoetrope"]) and left_behind(folders / "temp") == []
