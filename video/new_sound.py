@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 from av.container import InputContainer
 from av.video.stream import VideoStream
@@ -106,7 +107,7 @@ def film_facts(path: str) -> FilmFacts:
 
 
 def _late(container: InputContainer, stream: VideoStream) -> Fraction:
-    begun: int | None = container.start_time  # PyAV's types know of no file without
+    begun = cast("int | None", container.start_time)  # PyAV's types know of no file without
     if stream.start_time is None or begun is None:
         return Fraction(0)
     late = stream.start_time * stream.time_base - Fraction(begun, AV_TIME_BASE)

@@ -16,7 +16,7 @@ from comfy_api.latest import Input, InputImpl
 from ...inputs.quoting import plain, reason_of
 from ...video.audio_track import AudioTrack, fit_audio
 from ...video.decode.container import VideoFile
-from ...video.decode.frame_times import TimeMap, TimeSelection
+from ...video.decode.frame_times import Timeline, TimeMap, TimeSelection
 from ...video.decode.read_settings import HDR_CHOICES, INTERLACED_CHOICES, ReadSettings
 from ...video.decode.reader import scan
 from ...video.ffmpeg import VideoError
@@ -83,8 +83,7 @@ def copy_video(
     with ExitStack() as stack:
         source = _source(video, stack)
         facts = film_facts(str(source))
-        check = model_management.throw_exception_if_processing_interrupted
-        timeline = scan(VideoFile(str(source), check, AS_IT_IS)).timeline
+        timeline = _timeline(source)
         plan = TimeMap(timeline, TimeSelection())
         frames = _frames(plan, settings.length, sound_seconds(audio))
         seconds = frames / plan.rate
@@ -114,15 +113,20 @@ def _written(job: CopyJob, frames: int) -> int:
     Raises:
         ValueError: the pictures cannot be copied.
     """
-    check = model_management.throw_exception_if_processing_interrupted
     try:
-        copy_with_sound(job, check)
-        return frames if job.is_whole else len(scan(VideoFile(str(job.path), check, AS_IT_IS)).timeline.times)
+        copy_with_sound(job, model_management.throw_exception_if_processing_interrupted)
+        return frames if job.is_whole else len(_timeline(job.path).times)
     except ValueError as error:
         job.path.unlink(missing_ok=True)
         if not isinstance(error, VideoError):
             raise
         raise ValueError(f"The pictures of this film cannot be copied ({reason_of(error)}): {DECODE}") from error
+
+
+def _timeline(path: Path) -> Timeline:
+    """When the frames of a file are shown."""
+    check = model_management.throw_exception_if_processing_interrupted
+    return scan(VideoFile(str(path), check, AS_IT_IS)).timeline
 
 
 def _checked(settings: VideoSettings, audio: Mapping[str, Any] | None) -> Mapping[str, Any]:
