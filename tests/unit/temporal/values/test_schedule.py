@@ -108,7 +108,7 @@ def test_values_stay_between_the_keys(keys):
         ("0: nan", "'0: nan' needs a finite value"),
         ("0: 1e38", "'0: 1e38' needs a finite value of at most 1,000,000 in size"),
         ("0: 1" + "0" * 400, "0000[.][.][.]' needs a finite value"),
-        ("0: caf\u00e9 \ud800", r"'0: caf.xe9 .ud800' has the unknown easing '.ud800'"),
+        ("0: caf\u00e9 \u732b", r"'0: caf.xe9 .u732b' has the unknown easing '.u732b'"),
     ],
 )
 def test_errors_show_the_piece_and_an_example(text, piece):
@@ -121,3 +121,5 @@ def test_texts_of_other_systems_are_read_and_endless_ones_refused():
     assert parse_value_schedule("0: 1\r\n4: 0\r\n") == parse_value_schedule("0: 1, 4: 0")
     with pytest.raises(ValueError, match="The value schedule is 100,001 characters long"):
         parse_value_schedule("0: 1," * 20000 + " ")
+    with pytest.raises(ValueError, match=r"The value schedule has half of a character behind '0: caf.xe9 '"):
+        parse_value_schedule("0: caf\u00e9 \ud800")
