@@ -1,5 +1,7 @@
 """A run that is cut in parts is the same run: windows are placed by where a step lies in the noise schedule."""
 
+import functools
+
 import comfy.sample
 import comfy.samplers
 import pytest
@@ -54,8 +56,13 @@ def test_views_too(tmp_path):
     assert relative_error(in_two(model, noise), part(model, noise, torch.zeros_like(noise))) < 1e-5
 
 
+@functools.cache
+def model_sampling():
+    return toy.toy_model_patcher().get_model_object("model_sampling")
+
+
 def numbers(scheduler, steps, begin=0):
-    sampling = toy.toy_model_patcher().get_model_object("model_sampling")
+    sampling = model_sampling()
     sigmas = comfy.samplers.calculate_sigmas(sampling, scheduler, steps)[begin:]
     return [step_at(sampling, sigmas, step) for step in range(len(sigmas) - 1)]
 
