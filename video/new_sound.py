@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
+import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
@@ -28,7 +29,6 @@ SILENT = ("gif", "apng")
 REPEATABLE = ("mov,", "matroska,", "flv")  # begin ffmpeg's names of containers
 LATE = Fraction(1, 100)  # seconds; containers round times, and encoders of sound begin a little earlier
 APART = Fraction(1, 20)  # seconds; more would be seen at every repeat
-AV_TIME_BASE = 1_000_000  # of the times of a container, ffmpeg's libavutil/avutil.h
 DECODE = "connect the images of Get Video Components to images instead, and its fps to frame_rate."
 
 
@@ -110,7 +110,7 @@ def _late(container: InputContainer, stream: VideoStream) -> Fraction:
     begun = cast("int | None", container.start_time)  # PyAV's types know of no file without
     if stream.start_time is None or begun is None:
         return Fraction(0)
-    late = stream.start_time * stream.time_base - Fraction(begun, AV_TIME_BASE)
+    late = stream.start_time * stream.time_base - Fraction(begun, av.time_base)
     return late if late >= LATE else Fraction(0)
 
 

@@ -66,8 +66,7 @@ def _number_of_levels(here: float, following: float, levels: int) -> int | None:
     """The number of a step from one whole level to another, None where neither scheduler takes these two.
 
     Two levels can belong to runs of several lengths. Up to 38 steps, and for numbers that divide the levels, the one that is
-    found is the run's; else it may be that of a run of
-    nearly as many steps, the same in all parts.
+    found is the run's; else it may be that of a run of nearly as many steps, the same in all parts.
 
     Source:
         comfy/samplers.py, ``simple_scheduler`` (level int(n * L / steps) from the noisiest on) and ``ddim_scheduler`` (every
