@@ -15,6 +15,7 @@ import torch
 from comfy import model_management
 from torch import Tensor
 
+from ...inputs.quoting import plain
 from ...video.frame_size import PixelArray
 from .load_preview import LoadPreview
 
@@ -103,6 +104,30 @@ class Images:
         return torch.zeros(self.images.shape[:3], dtype=torch.float32)
 
 
+def require_image_vae(vae: Any, other_way: str) -> None:
+    """Refuse a VAE that is missing from its checkpoint, or that is one for videos.
+
+    Args:
+        vae: VAE.
+        other_way: what the user can do instead of connecting another.
+
+    Raises:
+        ValueError: it cannot be used.
+    """
+    vae.throw_exception_if_invalid()
+    if getattr(vae, "latent_dim", 2) != 2:
+        raise ValueError(
+            "This VAE encodes videos, whose frames depend on each other: connect that of an image model such as SD1.5, or "
+            f"{plain(other_way)}."
+        )
+
+
+def to_floats(frames: list[PixelArray]) -> Tensor:
+    """Frames (H, W, C) of 8 or 16 bits as one (F, H, W, C) float32, 0 to 1."""
+    stacked = np.stack(frames)
+    return torch.from_numpy(np.divide(stacked, np.float32(np.iinfo(stacked.dtype).max)))
+
+
 class Latents:
     """LATENT of an image VAE and MASK of its size; pixels of a few frames are held at a time."""
 
@@ -112,12 +137,7 @@ class Latents:
         Raises:
             ValueError: it is missing from its checkpoint, or is one for videos.
         """
-        vae.throw_exception_if_invalid()
-        if getattr(vae, "latent_dim", 2) != 2:
-            raise ValueError(
-                "This VAE encodes videos, whose frames depend on each other: connect that of an image model such as "
-                "SD1.5, or disconnect vae and use VAE Encode."
-            )
+        require_image_vae(vae, "disconnect vae and use VAE Encode")
         self.vae, self.frames, self.alpha = vae, frames, alpha
         self._latents: Tensor | None = None
         self._mask: Tensor | None = None
@@ -133,8 +153,7 @@ class Latents:
 
     def put(self, frames: list[PixelArray]) -> None:
         """See Store."""
-        stacked = np.stack(frames)
-        floats = torch.from_numpy(np.divide(stacked, np.float32(np.iinfo(stacked.dtype).max)))
+        floats = to_floats(frames)
         new = self.vae.encode(floats[..., :3])
         latents, mask = self._tensors(new)
         rows = slice(self._count, self._count + len(new))

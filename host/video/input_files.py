@@ -3,6 +3,7 @@
 import os
 import stat
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 
 import folder_paths
@@ -17,16 +18,24 @@ CHUNKS = 16  # of a PNG, looked at for the one that says it moves
 
 def video_names() -> list[str]:
     """Video files and animations at the top of the input folder."""
-    root = folder_paths.get_input_directory()
-    files = regular_names(root)
-    videos = set(folder_paths.filter_files_content_types(files, ["video"]))
+    return moving_names(folder_paths.get_input_directory())
+
+
+def moving_names(folder: str) -> list[str]:
+    """Names of the video files and animations in a folder, sorted."""
+    files = regular_names(folder)
+    videos = set(_video_names(files))
     return [
         name
         for name in files
-        if name in videos
-        or name.lower().endswith(ANIMATIONS)
-        or (name.lower().endswith(".png") and _moves(os.path.join(root, name)))
+        if name in videos or (name.lower().endswith(".png") and _moves(os.path.join(folder, name)))
     ]
+
+
+def _video_names(names: list[str]) -> list[str]:
+    """Those that are names of videos or animations."""
+    videos = set(folder_paths.filter_files_content_types(names, ["video"]))
+    return [name for name in names if name in videos or name.lower().endswith(ANIMATIONS)]
 
 
 def regular_names(folder: str) -> list[str]:
@@ -52,13 +61,22 @@ def _is_regular(path: str) -> bool:
 
 def folder_names() -> list[str]:
     """Folders below the input folder that hold pictures, up to two deep, with ``/`` between."""
+    return _folders_with(lambda files: any(map(is_image, files)))
+
+
+def video_folder_names() -> list[str]:
+    """Folders below the input folder that hold videos, as `folder_names`."""
+    return _folders_with(lambda files: bool(_video_names(files)))
+
+
+def _folders_with(wanted: Callable[[list[str]], bool]) -> list[str]:
     root = folder_paths.get_input_directory()
     found: list[str] = []
     for folder, folders, files in os.walk(root):
         name = os.path.relpath(folder, root).replace(os.sep, "/")
         depth = 0 if name == "." else name.count("/") + 1
         folders[:] = sorted(f for f in folders if not f.startswith(".")) if depth < DEEPEST else []
-        if depth and any(map(is_image, files)):
+        if depth and wanted(files):
             found.append(name)
     return sorted(found)
 
@@ -126,6 +144,11 @@ def fingerprint(paths: list[str]) -> str:
         state = os.stat(path)
         facts.append(f"{os.path.basename(path)}:{state.st_mtime_ns}:{state.st_size}")
     return "|".join(facts)
+
+
+def folder_fingerprint(folder: str) -> str:
+    """Changes when a file comes to a folder, goes, or changes."""
+    return fingerprint([os.path.join(folder, name) for name in regular_names(folder)])
 
 
 def _moves(path: str) -> bool:
