@@ -1,0 +1,49 @@
+"""MotionLoRA training with the pack's own trainer: clips that all move one way; the motion model is frozen."""
+
+# The checkout becomes the package zoetrope at run time.
+# pyright: reportMissingImports=false
+
+from __future__ import annotations
+
+import argparse
+
+from zoetrope.host.training.files import TrainingFiles
+from zoetrope.host.training.loop import train
+from zoetrope.host.training.motion_lora import MotionLoraOptions, motion_lora_target
+
+from .clips import WorldClips
+from .narrow import load_narrow, narrow_model
+from .sprites import Moves
+from .text import encodings
+from .train_motion import Lesson, load_motion, motion_file, settings_of_lesson, telling
+
+RANK = 8
+# 0 degrees is to the right and 90 down.
+LORAS = {
+    name: Lesson(
+        before="long",
+        moves=Moves(slowest=0.4, fastest=0.75, direction=direction),
+        frames=16,
+        steps=200,
+        learning_rate=1e-3,
+        seed=seed,
+    )
+    for name, direction, seed in (("right", 0.0, 41), ("fall", 90.0, 42))
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("lesson", choices=list(LORAS))
+    parser.add_argument("--steps", type=int, default=0, help="all in all; the lesson's own number by default")
+    parser.add_argument("--batch", type=int, default=2)
+
+
+def run(options: argparse.Namespace) -> None:
+    lesson, folder = LORAS[options.lesson], options.folder
+    model = narrow_model(load_narrow(folder / "image.safetensors"))
+    motion = load_motion(motion_file(folder, lesson.before))
+    clips = WorldClips(lesson.seed, lesson.frames, lesson.moves, encodings(folder / "texts.safetensors"))
+    target = motion_lora_target(model, motion, MotionLoraOptions(rank=RANK), lesson.seed)
+    start = folder / f"lora_{options.lesson}"
+    files = TrainingFiles(result=start.with_suffix(".safetensors"), state=start.with_suffix(".state.safetensors"))
+    train(target, clips, settings_of_lesson(lesson, options.steps or lesson.steps, options.batch), files, telling())
