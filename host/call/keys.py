@@ -24,6 +24,7 @@ CLIP_LENGTH = "zoetrope_frames"  # frames of the clip that a run samples
 RUN_CACHE = "zoetrope_cache"  # what a run computes once; a UserDict, because the host copies every dict for each call
 RUN_REPORT = "zoetrope_report"  # what a run did, for its end and for lines that are said once
 WINDOWS_PER_CHUNK = "zoetrope_windows_per_chunk"  # how many windows are stacked in the frames of one conditioning
+UNTIL_BACKWARD = "zoetrope_until_backward"  # in training: what is undone when the gradients of a call are there
 
 # keyword of a compiled UNet: core's compile node lets nothing in transformer_options be guarded
 GRAPH_STATE = "zoetrope_runs"  # followed by the places where functions of ours run

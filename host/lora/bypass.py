@@ -6,7 +6,6 @@ Shapes: B = chunks, F = frames of a chunk (of all windows stacked in it), R = B 
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +22,7 @@ from ...motion_models.networks.module_call import Branch
 from ..call import keys
 from ..call.compiled import innermost, without_graphs
 from ..call.frames import call_frames
+from ..call.lifetime import until_backward
 from ..call.run_report import begin_report
 from ..call.sampling_range import SamplingRange
 from ..call.strength import Strength
@@ -53,12 +53,22 @@ def apply_patches(
     if strength.constant and when.always:
         adapted.add_patches(dict(patches), strength.number)
         return adapted
-    network = low_rank_patcher([pairs_of(model.model, name, patches)])
-    networks = adapted.get_additional_models_with_key(keys.BYPASS_LORA)
-    adapted.set_additional_models(keys.BYPASS_LORA, [*networks, network])
-    adapted.set_attachments(keys.BYPASS_LORA, (*loras_of(adapted), BypassLora(name, strength, when)))
-    put_on(adapted, keys.BYPASS_LORA, {WrappersMP.OUTER_SAMPLE: _begin, WrappersMP.APPLY_MODEL: _apply_model})
+    put_beside(adapted, BypassLora(name, strength, when), low_rank_patcher([pairs_of(model.model, name, patches)]))
     return adapted
+
+
+def put_beside(model: ModelPatcher, lora: BypassLora, network: ModelPatcher) -> None:
+    """Let a LoRA act beside the weights of ``model`` (a clone owned by the caller).
+
+    Args:
+        model: the MODEL.
+        lora: what is known of it.
+        network: patcher of a `LowRankNetwork` with its one file.
+    """
+    networks = model.get_additional_models_with_key(keys.BYPASS_LORA)
+    model.set_additional_models(keys.BYPASS_LORA, [*networks, network])
+    model.set_attachments(keys.BYPASS_LORA, (*loras_of(model), lora))
+    put_on(model, keys.BYPASS_LORA, {WrappersMP.OUTER_SAMPLE: _begin, WrappersMP.APPLY_MODEL: _apply_model})
 
 
 def loras_of(model: ModelPatcher) -> tuple[BypassLora, ...]:
@@ -122,7 +132,7 @@ def _apply_model(executor, *args, **kwargs):
     model = base.current_patcher
     networks = [patcher.model for patcher in model.get_additional_models_with_key(keys.BYPASS_LORA)]
     run = executor
-    with ExitStack() as stack:
+    with until_backward(options) as stack:
         for lora, network in zip(loras_of(model), networks, strict=True):
             factors = RowFactors(lora.strength, lora.when.at(base, options), options, rows)
             if factors.any:

@@ -28,17 +28,19 @@ class MotionLora:
         file: low-rank pairs against our weight names; nothing dense is kept.
         strength: factor of the delta over frames and picture; negative reverses the motion.
         when: factor over the sampling steps.
+        learns: it is being trained.
     """
 
     name: str
     file: LoraFile
     strength: Strength
     when: SamplingRange = SamplingRange()
+    learns: bool = False
 
     @property
     def constant(self) -> bool:
         """Whether it is the same for every step, frame and pixel."""
-        return self.strength.constant and self.when.always
+        return self.strength.constant and self.when.always and not self.learns
 
 
 Stack = tuple[MotionLora, ...]
@@ -94,7 +96,9 @@ def add_motion_loras(
             bypassed.append((BypassLora(lora.name, lora.strength, lora.when), pairs))
     if not bypassed:
         return (), None
-    return tuple(run for run, _ in bypassed), low_rank_patcher([pairs for _, pairs in bypassed])
+    # The host's dynamic loader hands out copies of weights, through which no gradient comes.
+    network = low_rank_patcher([pairs for _, pairs in bypassed], disable_dynamic=any(lora.learns for lora in stack))
+    return tuple(run for run, _ in bypassed), network
 
 
 def can_merge(patcher: ModelPatcher) -> bool:

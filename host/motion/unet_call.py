@@ -9,7 +9,6 @@ A compiled UNet keeps its graphs: motion modules are calls in them that torch.co
 Where the modules that ran do not add up, the call is made again without torch.compile, and the log says so.
 """
 
-from contextlib import ExitStack
 from functools import partial
 from inspect import BoundArguments
 from typing import Any
@@ -26,6 +25,7 @@ from ...inputs.quoting import plain, quoted
 from ...motion_models.spec import BlockIndex
 from ..call import compiled, keys
 from ..call.frames import call_frames
+from ..call.lifetime import until_backward
 from ..call.run_report import report_of
 from ..call.wrappers import bound, changed
 from . import group_norms
@@ -125,7 +125,7 @@ class UNetCall:
     def run(self, executor: Any) -> Tensor:
         """The UNet's answer with motion, layer by layer."""
         given = changed(self.given, transformer_options=self._options())
-        with ExitStack() as stack:
+        with until_backward(self.given_options) as stack:
             stack.callback(self._watch_unet().remove)
             if self.across_frames:
                 stack.enter_context(group_norms.across_frames(self.unet, self.inputs.frames.length))

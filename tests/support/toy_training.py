@@ -1,0 +1,69 @@
+"""Trainings of toy models: targets, files, and one UNet call's gradients without an optimiser."""
+
+from contextlib import ExitStack, contextmanager
+
+import torch
+
+from support.training_clips import FRAMES, ToyClips
+from zoetrope.host.training.files import TrainingFiles
+from zoetrope.host.training.placement import Placement
+from zoetrope.host.training.predict import NoisePredictor
+from zoetrope.host.training.recompute import layers_in_training
+from zoetrope.host.training.weights import learning, leave_inference_mode
+from zoetrope.training.losses import noise_loss
+from zoetrope.training.settings import TrainingSettings
+
+
+def settings(**changed) -> TrainingSettings:
+    """Of a short training; ``changed`` are others than these."""
+    return TrainingSettings(**{"steps": 2, "frames": FRAMES, "stride": 1, "learning_rate": 1e-3, **changed})
+
+
+def files_in(directory, name="trained") -> TrainingFiles:
+    """Files of a training in a folder."""
+    return TrainingFiles(result=directory / f"{name}.safetensors", state=directory / f"{name}.state.safetensors")
+
+
+@contextmanager
+def ready(target, checkpointing="none", frames=FRAMES):
+    """(weights that learn, predictor) of a target that is loaded as the loop loads it."""
+    placement = Placement(target, ToyClips(), settings(), frames)
+    placement.load()
+    networks = [patcher.model for patcher in target.patchers]
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            leave_inference_mode(networks)
+            with learning(networks, target.holders) as weights, layers_in_training(networks, checkpointing):
+                yield weights, NoisePredictor(target.model, frames)
+    finally:
+        target.model.cleanup()
+
+
+def one_loss(predictor, timesteps=(500,), frames=FRAMES, seed=3):
+    """(loss, predicted noise, noise) of a fixed clip; the loss's gradients are in the weights."""
+    clips, generator = ToyClips(), torch.Generator().manual_seed(seed)
+    latents = torch.stack([clips.latents(i, range(frames)) for i in range(len(timesteps))])
+    noise = torch.randn(latents.shape, generator=generator)
+    noisy, sigmas = predictor.noisy(latents, noise, timesteps)
+    with ExitStack() as kept:
+        predicted = predictor.predict(noisy, sigmas, [clips.text("a red ball")] * len(timesteps), kept)
+        loss = noise_loss(predicted, noise).mean()
+        loss.backward()
+    return loss.detach(), predicted.detach(), noise
+
+
+def gradients(target, checkpointing="none", change=None, **options):
+    """Gradients of all weights that learn, by name.
+
+    Args:
+        target: what learns.
+        checkpointing: layers that are computed twice.
+        change: called with the weights before.
+        options: of `one_loss`.
+    """
+    with ready(target, checkpointing, options.get("frames", FRAMES)) as (weights, predictor):
+        if change is not None:
+            with torch.no_grad():
+                change(weights)
+        one_loss(predictor, **options)
+        return {name: weight.grad for name, weight in weights.items()}

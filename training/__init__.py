@@ -1,0 +1,1 @@
+"""Training: losses, draws, optimiser and state files, and clips on disk."""
