@@ -24,6 +24,8 @@ from .preview_schedule import PreviewSchedule
 from .prompt_schedule import EncodePromptSchedule
 from .sample_video import SampleEndless, SampleVideo
 from .sparse_ctrl import LoadSparseCtrl, SparseKeyframes
+from .training import TrainDomainAdapter, TrainMotionLora, TrainMotionModel
+from .training_clips import CameraMotionClips, TrainingClips
 from .windows import ContextWindows, ViewWindows
 
 NODES: list[type[io.ComfyNode]] = [
@@ -62,4 +64,9 @@ NODES: list[type[io.ComfyNode]] = [
     LoadVideo,
     LoadFrames,
     CombineVideo,
+    TrainingClips,
+    CameraMotionClips,
+    TrainMotionLora,
+    TrainMotionModel,
+    TrainDomainAdapter,
 ]

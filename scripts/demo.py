@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from comfy_host import PACK, Host, SetupError, ensure_host, graph, server
@@ -137,8 +137,8 @@ def named_files(host: Host, options: argparse.Namespace) -> list[str]:
 
 
 @contextlib.contextmanager
-def connected(options: argparse.Namespace) -> Iterator[tuple[Client, Host | None]]:
-    """A client of the server that the user named, or of one that we start and stop."""
+def connected(options: argparse.Namespace, extra: Sequence[str] = ()) -> Iterator[tuple[Client, Host | None]]:
+    """A client of the server that the user named, or of one that we start, with more options, and stop."""
     if options.server:
         client = Client(options.server)
         client.json("/system_stats")
@@ -147,7 +147,7 @@ def connected(options: argparse.Namespace) -> Iterator[tuple[Client, Host | None
     host = ensure_host()
     gpu = server.has_gpu(host.python)
     print(f"Starting ComfyUI on the {'GPU' if gpu else 'CPU'} ...", flush=True)
-    extra = named_files(host, options) + ([] if gpu else ["--cpu"])
+    extra = [*extra, *named_files(host, options), *([] if gpu else ["--cpu"])]
     with server.running(host, extra=extra) as started:
         print(f"ComfyUI answers at {started.url}", flush=True)
         yield Client(started.url), host
@@ -203,14 +203,14 @@ def run(options: argparse.Namespace) -> None:
     print(f"Done in {clock(time.monotonic() - began)}.")
 
 
-def main() -> int:
-    options = parse()
+def guarded(work: Callable[[], None]) -> int:
+    """Exit status of a script that runs prompts; what goes wrong is told in words."""
     # A terminate request ends like Ctrl-C: the server that we started must not stay behind.
     for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
-        run(options)
+        work()
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -221,6 +221,11 @@ def main() -> int:
         print("\nStopped.", file=sys.stderr)
         return 130
     return 0
+
+
+def main() -> int:
+    options = parse()
+    return guarded(lambda: run(options))
 
 
 if __name__ == "__main__":

@@ -40,7 +40,8 @@ EXPORT = """async (prompt) => {
       const roomy = ['CLIPTextEncode', 'ZoetropeApplyControlNetPerFrame', 'ZoetropePromptSchedule',
                      'ZoetropeFrameValues'].includes(node.type);
       const shows = ['ZoetropeCombineVideo', 'ZoetropeSampleEndless', 'ZoetropeSampleVideo',
-                     'ZoetropePreviewSchedule', ...yours].includes(node.type);
+                     'ZoetropePreviewSchedule', 'ZoetropeTrainingClips', 'ZoetropeCameraMotionClips',
+                     'ZoetropeTrainMotionLora', 'ZoetropeTrainMotionModel', 'ZoetropeTrainDomainAdapter', ...yours].includes(node.type);
       node.setSize([Math.max(size[0], 300), roomy ? Math.max(size[1], 180) : size[1]]);
       if (shows) node.setSize([Math.max(size[0], 340), size[1] + 320]);
       node.pos = [x, y];

@@ -45,6 +45,9 @@ STEPS = {
     "BasicScheduler": "steps",
     "ZoetropeSampleVideo": "steps",
     "ZoetropePreviewSchedule": "steps",
+    "ZoetropeTrainMotionLora": "steps",
+    "ZoetropeTrainMotionModel": "steps",
+    "ZoetropeTrainDomainAdapter": "steps",
 }
 SEED = {
     "KSampler": "seed",

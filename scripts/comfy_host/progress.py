@@ -33,6 +33,7 @@ class Progress:
         self.node: str | None = None
         self.began = 0.0
         self.window: dict[str, Any] | None = None
+        self.trains = False  # its own line says more than the steps of the bar
         self.shown = ""
 
     def handle(self, event: str, data: dict[str, Any]) -> None:
@@ -43,14 +44,18 @@ class Progress:
             self._enter(data.get("node"))
             self.window = data
             self._show_window(data)
-        elif event == "progress":
+        elif event == "zoetrope.training":
+            self._enter(data.get("node"))
+            self.trains = True
+            self._show_training(data)
+        elif event == "progress" and not self.trains:
             self._enter(data.get("node"))
             self._show(f"{data.get('value')}/{data.get('max')}", data.get("value", 0) / max(data.get("max", 1), 1))
 
     def _enter(self, node: str | None) -> None:
         if node is None or node == self.node:
             return
-        self.node, self.began, self.window = node, self.now(), None
+        self.node, self.began, self.window, self.trains = node, self.now(), None, False
         self._write(self._title())
 
     def _title(self) -> str:
@@ -62,6 +67,12 @@ class Progress:
         done = (step + window / max(windows, 1)) / max(steps, 1)
         text = f"step {step + 1}/{steps}, window {window + 1}/{windows} of {data.get('frames')} frames"
         self._show(text, done)
+
+    def _show_training(self, data: dict[str, Any]) -> None:
+        step, steps, loss, seconds = (data.get(key, 0) for key in ("step", "steps", "loss", "seconds"))
+        loss = "left out" if loss is None else f"loss {loss:.4f}"
+        left = clock(seconds * (steps - step))
+        self._write(f"{self._title()}: step {step}/{steps}, {loss}, {seconds:.2f} s a step, {left} left")
 
     def _show(self, text: str, done: float) -> None:
         elapsed = self.now() - self.began

@@ -12,6 +12,7 @@ from support.pack import ROOT
 from zoetrope.host.sampling.video_to_video import SegmentSettings
 from zoetrope.host.video.load_video import LoadSettings
 from zoetrope.nodes.motion import MotionInputs
+from zoetrope.nodes.training_widgets import TrainerInputs
 
 GOLDEN = ROOT / "tests" / "golden" / "nodes.json"
 FILE_INPUTS = {
@@ -41,7 +42,7 @@ def load_nodes():
 
 
 NODES = load_nodes()
-RECORDS = {"inputs": MotionInputs, "segments": SegmentSettings, "settings": LoadSettings}
+RECORDS = {"inputs": MotionInputs, "segments": SegmentSettings, "settings": LoadSettings, "training": TrainerInputs}
 every_node = pytest.mark.parametrize("node", NODES, ids=lambda node: node.__name__)
 
 

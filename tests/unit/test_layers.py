@@ -31,6 +31,7 @@ FLOORS = (
     {"progress", "prompts", "control", "lora"},
     {"motion"},
     {"conditioners", "sampling"},
+    {"training", "training_data"},
     {"preview_schedule.py"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

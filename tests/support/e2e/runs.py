@@ -22,6 +22,14 @@ PROMPTS = sorted(path for path in API.glob("*.json") if path.stem not in NOT_RUN
 STREAMED = {"endless", "long_video_to_video"}
 WRITERS = ("ZoetropeCombineVideo", "ZoetropeSampleEndless", "ZoetropeSampleVideo")
 SIZE = 48
+_TRAINER = {"batch": 1, "accumulation": 1, "preview_every": 1, "resume": "start anew"}
+SMALL_TRAINING = {
+    "ZoetropeTrainingClips": {"size": 64, "frames": 4, "stride": 1},
+    "ZoetropeCameraMotionClips": {"size": 64, "frames": 4},
+    "ZoetropeTrainMotionLora": {"rank": 2, **_TRAINER},
+    "ZoetropeTrainMotionModel": _TRAINER,
+    "ZoetropeTrainDomainAdapter": {"rank": 2, **_TRAINER},
+}
 
 
 def small(name: str, steps: int = 2, seed: int | None = None) -> Prompt:
@@ -30,6 +38,8 @@ def small(name: str, steps: int = 2, seed: int | None = None) -> Prompt:
     graph.set_inputs(prompt, graph.WIDTH, SIZE)
     graph.set_inputs(prompt, graph.HEIGHT, SIZE)
     graph.set_inputs(prompt, graph.STEPS, steps)
+    for node in prompt.values():
+        node["inputs"] |= SMALL_TRAINING.get(node["class_type"], {})
     if seed is not None:
         graph.set_inputs(prompt, graph.SEED, seed)
     return prompt

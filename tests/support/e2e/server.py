@@ -31,6 +31,7 @@ FILES = {
 FOLDERS = ("checkpoints", "animatediff_models", "animatediff_motion_lora", "controlnet", "loras", "frame_interpolation")
 VIDEO = "zoetrope_example.mp4"
 FRAMES = "zoetrope_example_frames"
+CLIPS = "zoetrope_example_clips"
 
 
 def write_toy_models() -> None:
@@ -80,6 +81,8 @@ def write_base(folder: Path, pack: Path = ROOT) -> Path:
     write_video(folder / "input" / VIDEO)
     write_picture(folder / "input")
     write_frames(folder / "input" / FRAMES)
+    for name in ("one", "two"):
+        write_video(folder / "input" / CLIPS / f"{name}.mp4")
     return folder
 
 
