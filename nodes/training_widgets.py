@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from comfy_api.latest import io
 
+from ..training.draws import TIMESTEPS
 from ..training.settings import CHECKPOINTINGS, LOSSES, PRECISIONS, TrainingSettings
 from .categories import TRAINING_MENU
 from .input_checks import Minimum
@@ -48,6 +49,11 @@ def _choice(name: str, options: Sequence[str], tooltip: str) -> io.Input:
     return io.Combo.Input(
         name, options=list(options), default=options[0], optional=True, advanced=True, tooltip=tooltip
     )
+
+
+def _count(name: str, default: int, most: int, tooltip: str, least: int = 0) -> io.Input:
+    """A whole number; optional."""
+    return number(name, default, least, most, tooltip, optional=True, advanced=True)
 
 
 def _fraction(name: str, default: float, most: float, step: float, tooltip: str) -> io.Input:
@@ -111,15 +117,14 @@ def learning_inputs() -> list[io.Input]:
             0.01,
             "Share of clips that are shown without their caption, which guidance (cfg) needs.",
         ),
-        number(
-            "warm_up",
+        _count("warm_up", 0, 1_000_000, "Steps in which the learning rate rises from near 0."),
+        _count(
+            "min_timestep",
             0,
-            0,
-            1_000_000,
-            "Steps in which the learning rate rises from near 0.",
-            optional=True,
-            advanced=True,
+            TIMESTEPS - 1,
+            "Lowest noise level that is trained. High levels decide where things are and go, low ones how they look.",
         ),
+        _count("max_timestep", TIMESTEPS - 1, TIMESTEPS - 1, "Highest noise level that is trained."),
         _fraction(
             "min_snr",
             0.0,
@@ -150,16 +155,8 @@ def machine_inputs() -> list[io.Input]:
             CHECKPOINTINGS,
             "Layers that are computed twice instead of being kept: less memory, a third more time. auto: as few as fit.",
         ),
-        number("save_every", 250, 1, 1_000_000, "Steps between two savings.", optional=True, advanced=True),
-        number(
-            "preview_every",
-            250,
-            0,
-            1_000_000,
-            "Steps between two samples on the node; 0 is none.",
-            optional=True,
-            advanced=True,
-        ),
+        _count("save_every", 250, 1_000_000, "Steps between two savings.", 1),
+        _count("preview_every", 250, 1_000_000, "Steps between two samples on the node; 0 is none."),
         _choice(
             "resume",
             (GO_ON, ANEW),
@@ -215,6 +212,8 @@ class TrainerInputs:
     loss: str = LOSSES[0]
     text_dropout: float = 0.1
     warm_up: int = 0
+    min_timestep: int = 0
+    max_timestep: int = TIMESTEPS - 1
     min_snr: float = 0.0
     ema: float = 0.0
     precision: str = PRECISIONS[0]

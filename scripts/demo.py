@@ -5,8 +5,8 @@
     python scripts/demo.py --server http://127.0.0.1:8188 --frames 32
 
 The first run makes a private ComfyUI below .host, unless this pack lies in one or COMFYUI_DIR names one. Models that
-the workflow names and the server does not have are replaced by small demo models with random weights, which draw
-clouds of colour and no pictures.
+the workflow names and the server does not have are replaced by small demo models. They know one world: a ball or a box, red,
+green or blue, that moves ("a blue box").
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from comfy_host.client import Client, Prompt, PromptError
 from comfy_host.files import write_atomic
 from comfy_host.progress import clock, run_prompt
 
-DEMO_SIZE, DEMO_STEPS = (128, 128), 8
+DEMO_SIZE, DEMO_STEPS, DEMO_PROMPT = (128, 128), 12, "a red ball"  # what the demo models were taught
 
 
 def size(text: str) -> tuple[int, int]:
@@ -69,7 +69,7 @@ def apply_flags(prompt: Prompt, options: argparse.Namespace) -> None:
     ):
         if value is not None:
             graph.require(prompt, flag, rules, value)
-    for flag, kind in (("--checkpoint", "checkpoint"), ("--motion-model", "motion_v2")):
+    for flag, kind in (("--checkpoint", "checkpoint"), ("--motion-model", "motion")):
         value = getattr(options, flag[2:].replace("-", "_"))
         if value is not None:
             loader = graph.LOADERS[kind]
@@ -77,8 +77,10 @@ def apply_flags(prompt: Prompt, options: argparse.Namespace) -> None:
             graph.require(prompt, flag, {loader.class_type: loader.name}, name)
 
 
-def use_demo_size(prompt: Prompt, options: argparse.Namespace) -> None:
-    """Small frames and few steps for the demo models, where the user did not choose."""
+def suit_demo_models(prompt: Prompt, options: argparse.Namespace) -> None:
+    """What the demo models know, in small frames and few steps, where the user did not choose."""
+    if options.prompt is None:
+        graph.set_positive_text(prompt, DEMO_PROMPT)
     if options.size is None:
         graph.set_inputs(prompt, graph.WIDTH, DEMO_SIZE[0])
         graph.set_inputs(prompt, graph.HEIGHT, DEMO_SIZE[1])
@@ -105,17 +107,17 @@ def choose_models(client: Client, prompt: Prompt, options: argparse.Namespace, h
         raise SetupError(missing[0])
     # All or none: the demo models are of their own width and go with no real ones.
     kinds = list(dict.fromkeys(kind for kind, _ in graph.model_inputs(prompt)))
-    print("Using demo models (no pictures, only colours): " + ", ".join(kinds), flush=True)
+    print(f"Using small demo models of coloured balls and boxes: {', '.join(kinds)}", flush=True)
     write_demo_models(host, kinds)
     for kind in kinds:
         loader = graph.LOADERS[kind]
         graph.set_inputs(prompt, {loader.class_type: loader.name}, loader.demo)
-    use_demo_size(prompt, options)
+    suit_demo_models(prompt, options)
 
 
 def write_demo_models(host: Host, kinds: list[str]) -> None:
     """Write demo models into the host's base directory with the host's own Python."""
-    files = [f"{kind}={graph.LOADERS[kind].demo}" for kind in dict.fromkeys(kinds)]
+    files = [f"demo_{kind}={graph.LOADERS[kind].demo}" for kind in dict.fromkeys(kinds)]
     script = str(PACK / "scripts" / "demo_models.py")
     done = subprocess.run([host.python, script, str(host.base / "models"), *files], check=False)
     if done.returncode:
@@ -125,7 +127,7 @@ def write_demo_models(host: Host, kinds: list[str]) -> None:
 def named_files(host: Host, options: argparse.Namespace) -> list[str]:
     """Server options that make files given by path available under their names, without copying them."""
     lines = []
-    for kind, value in (("checkpoint", options.checkpoint), ("motion_v2", options.motion_model)):
+    for kind, value in (("checkpoint", options.checkpoint), ("motion", options.motion_model)):
         if value and Path(value).is_file():
             folder = Path(value).resolve().parent.as_posix().replace('"', '\\"')
             lines.append(f'named_{kind}:\n  {graph.LOADERS[kind].folder}: "{folder}"\n')

@@ -1,4 +1,6 @@
-"""Write toy models with the true key layouts and seeded weights, to try and to test the pack without downloads.
+"""Write small models with the true key layouts, to try and to test the pack without downloads.
+
+The demo's were trained (demo_world), the others have seeded random weights (toy_models).
 
 Run it with a Python that has torch and safetensors:
 
@@ -14,16 +16,19 @@ import time
 from pathlib import Path
 
 import torch
+from demo_world import models as world
 from safetensors.torch import save_file
-from toy_models import KINDS
+from toy_models import KINDS as TOY_KINDS
 
+KINDS = {**TOY_KINDS, **world.KINDS}
 STAMPS = ".zoetrope_demo"
 
 
 def version() -> str:
     """Digest of the code that makes the weights: when it changes, the files are written again."""
     digest = hashlib.sha256()
-    for path in sorted((Path(__file__).parent / "toy_models").glob("*.py")):
+    here = Path(__file__).parent
+    for path in (*sorted(here.glob("toy_models/*.py")), *sorted(here.glob("demo_world/*.py")), world.WEIGHTS):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -49,7 +54,7 @@ def write_model(models: Path, kind: str, name: str) -> bool:
     partial = target.with_name(f".{name}.{os.getpid()}.part")
     tensors = {key: tensor.to(torch.float16).contiguous() for key, tensor in make().items()}
     if target.suffix == ".safetensors":
-        save_file(tensors, partial, metadata={"format": "pt", "note": "Zoetrope demo model, seeded random weights"})
+        save_file(tensors, partial, metadata={"format": "pt", "note": f"Zoetrope {kind}"})
     else:
         torch.save({"state_dict": tensors}, partial)
     os.replace(partial, target)

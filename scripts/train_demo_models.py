@@ -23,14 +23,17 @@ from support import pack  # noqa: F401  (the checkout becomes the package zoetro
 from demo_world import host  # noqa: F401  (finds ComfyUI)
 
 # isort: split
-from demo_world import look, train_control, train_image, train_motion, train_motion_lora
+from demo_world import join, look, pictures
+from demo_world.lessons import control, image, motion, motion_lora
 
 STAGES = {
-    "image": train_image,
-    "control": train_control,
-    "motion": train_motion,
-    "lora": train_motion_lora,
+    "image": image,
+    "control": control,
+    "motion": motion,
+    "lora": motion_lora,
     "look": look,
+    "join": join,
+    "pictures": pictures,
 }
 FOLDER = Path(__file__).resolve().parents[1] / "artefacts" / "demo_world"
 

@@ -69,6 +69,7 @@ class Draws:
         batch: clips in a UNet call.
         accumulation: UNet calls in a step.
         text_dropout: share of clips without caption.
+        timesteps: the lowest and the highest noise level.
         seed: of everything.
     """
 
@@ -82,12 +83,13 @@ class Draws:
         batch: int,
         accumulation: int,
         text_dropout: float,
+        timesteps: tuple[int, int],
         seed: int,
     ) -> None:
         self.clips, self.flips = clips, flips
         self.frames, self.stride = frames, stride
         self.batch, self.accumulation = batch, accumulation
-        self.text_dropout, self.seed = text_dropout, seed
+        self.text_dropout, self.timesteps, self.seed = text_dropout, timesteps, seed
         self.sizes: dict[tuple[int, int], list[int]] = {}
         for number, clip in enumerate(clips):
             self.sizes.setdefault((clip.height, clip.width), []).append(number)
@@ -120,11 +122,12 @@ class Draws:
 
         # All are drawn whatever is used, so that one setting does not change what another one draws.
         place, flip, timestep, caption, frame = share(), share(), below(TIMESTEPS), share(), below(self.frames)
+        lowest, highest = self.timesteps
         return ClipDraw(
             clip=number,
             numbers=frame_numbers(self.clips[number].frames, self.frames, self.stride, place),
             flipped=self.flips and flip < 0.5,
-            timestep=timestep,
+            timestep=lowest + timestep * (highest - lowest + 1) // TIMESTEPS,
             captioned=caption >= self.text_dropout,
             debias_frame=frame,
         )

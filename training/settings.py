@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict, dataclass
 
 from ..inputs.quoting import plain, quoted, quoted_names
+from .draws import TIMESTEPS
 
 LOSSES = ("paper", "debiased")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -27,6 +28,8 @@ class TrainingSettings:
         loss: one of `LOSSES`.
         min_snr: gamma of the min-SNR weight; 0 is without.
         text_dropout: share of clips whose caption is left out.
+        min_timestep: lowest noise level that is trained, 0 to 999.
+        max_timestep: highest noise level that is trained.
         seed: of everything random.
         precision: one of `PRECISIONS`; auto is what the UNet computes in.
         checkpointing: which layers are computed a second time in place of being kept, one of `CHECKPOINTINGS`; auto is
@@ -51,6 +54,8 @@ class TrainingSettings:
     loss: str = "paper"
     min_snr: float = 0.0
     text_dropout: float = 0.1
+    min_timestep: int = 0
+    max_timestep: int = TIMESTEPS - 1
     seed: int = 0
     precision: str = "auto"
     checkpointing: str = "auto"
@@ -74,8 +79,16 @@ class TrainingSettings:
             raise ValueError(f"learning_rate is {self.learning_rate:g}; it must be above 0, for example 0.0001.")
         if not 0 <= self.text_dropout <= 1:
             raise ValueError(f"text_dropout is {self.text_dropout:g}; it is a share from 0 to 1.")
+        if not 0 <= self.min_timestep <= self.max_timestep < TIMESTEPS:
+            raise ValueError(
+                f"min_timestep is {plain(self.min_timestep)} and max_timestep {plain(self.max_timestep)}; they are 0 to "
+                f"{TIMESTEPS - 1}, the lower first."
+            )
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema is {self.ema:g}; it must be 0 (off) or below 1, for example 0.999.")
+        self._check_choices()
+
+    def _check_choices(self) -> None:
         choices = {"loss": LOSSES, "precision": PRECISIONS, "checkpointing": CHECKPOINTINGS}
         for name, known in choices.items():
             if getattr(self, name) not in known:

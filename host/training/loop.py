@@ -93,6 +93,7 @@ class _Training:
             batch=settings.batch,
             accumulation=settings.accumulation,
             text_dropout=settings.text_dropout,
+            timesteps=(settings.min_timestep, settings.max_timestep),
             seed=settings.seed,
         )
         self.placement = Placement(target, clips, settings, self.frames)

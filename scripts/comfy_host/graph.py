@@ -31,13 +31,13 @@ class Loader:
 
 LOADERS = {
     "checkpoint": Loader("CheckpointLoaderSimple", "ckpt_name", "checkpoints", "zoetrope_demo_sd15.safetensors"),
-    "motion_v2": Loader(
-        "ZoetropeLoadMotionModel", "motion_model", "animatediff_models", "zoetrope_demo_mm_v2.safetensors"
+    "motion": Loader(
+        "ZoetropeLoadMotionModel", "motion_model", "animatediff_models", "zoetrope_demo_motion.safetensors"
     ),
     "motion_lora": Loader(
-        "ZoetropeMotionLora", "motion_lora", "animatediff_motion_lora", "zoetrope_demo_lora.safetensors"
+        "ZoetropeMotionLora", "motion_lora", "animatediff_motion_lora", "zoetrope_demo_right.safetensors"
     ),
-    "controlnet": Loader("ControlNetLoader", "control_net_name", "controlnet", "zoetrope_demo_canny.safetensors"),
+    "controlnet": Loader("ControlNetLoader", "control_net_name", "controlnet", "zoetrope_demo_outline.safetensors"),
 }
 STEPS = {
     "KSampler": "steps",

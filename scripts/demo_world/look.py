@@ -10,39 +10,42 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from zoetrope.host.lora.motion_lora import Stack
 from zoetrope.host.motion import noise_schedule
 from zoetrope.host.motion.apply import apply_motion_model
 from zoetrope.host.motion.load import MotionModel
 from zoetrope.host.motion.settings import MotionSettings
 
 from . import sprites
-from .clips import SCALE
 from .host import model_patcher, sample
+from .lessons.clips import SCALE
+from .lessons.motion import LESSONS, load_motion, motion_file
 from .measure import numbers_of
 from .narrow import load_narrow, narrow_model
 from .text import NOTHING, encodings
-from .train_motion import LESSONS, load_motion, motion_file
 
 ENLARGED = 4
 
 
+Prompts = list[list[list[Any]]]  # positive and negative CONDITIONING
+
+
+def prompts_of(texts: dict[str, Tensor], caption: str) -> Prompts:
+    """What is wanted, and nothing in particular as what is not."""
+    return [[[texts[text], {}]] for text in (caption, NOTHING[0])]
+
+
 def draw_sample(
-    model: model_patcher.ModelPatcher,
-    texts: dict[str, Tensor],
-    caption: str,
-    frames: int,
-    seed: int,
-    cfg: float,
-    steps: int,
+    model: model_patcher.ModelPatcher, prompts: Prompts, frames: int, seed: int, cfg: float, steps: int
 ) -> Tensor:
-    """Latents (F, 4, S, S) of a prompt, by DDIM, in the scale that the UNet works in."""
+    """Latents (F, 4, S, S) of prompts, by DDIM, in the scale that the UNet works in."""
     noise = torch.randn(frames, 4, sprites.SIDE, sprites.SIDE, generator=torch.Generator().manual_seed(seed))
-    wanted, unwanted = ([[texts[text], {}]] for text in (caption, NOTHING[0]))
     latents = sample.sample(
         model,
         noise,
@@ -50,8 +53,7 @@ def draw_sample(
         cfg,
         "ddim",
         "ddim_uniform",
-        wanted,
-        unwanted,
+        *prompts,
         torch.zeros_like(noise),
         disable_pbar=True,
         seed=seed,
@@ -76,10 +78,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sampling-steps", type=int, default=20)
 
 
-def animated(model: model_patcher.ModelPatcher, motion: MotionModel) -> model_patcher.ModelPatcher:
-    """The MODEL with a narrow motion model."""
+def animated(model: model_patcher.ModelPatcher, motion: MotionModel, loras: Stack = ()) -> model_patcher.ModelPatcher:
+    """The MODEL with a narrow motion model and MotionLoRAs."""
     settings = MotionSettings(name=motion.name, spec=motion.spec)
-    return apply_motion_model(model, motion, settings, noise_schedule.AUTO)
+    return apply_motion_model(model, motion, settings, noise_schedule.AUTO, loras)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -91,7 +93,9 @@ def run(options: argparse.Namespace) -> None:
     rows, right = [], 0
     for seed in range(options.seeds):
         caption = sprites.CAPTIONS[seed % len(sprites.CAPTIONS)]
-        rows.append(draw_sample(model, texts, caption, options.frames, seed, options.cfg, options.sampling_steps))
+        rows.append(
+            draw_sample(model, prompts_of(texts, caption), options.frames, seed, options.cfg, options.sampling_steps)
+        )
         found = numbers_of(rows[-1])
         right += caption == f"a {found.colour} {found.shape}"
         print(f"{seed} {caption}: {found}", flush=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from comfy_host import HOME, Host
+from comfy_host import HOME, Host, graph
 from comfy_host.files import link_pack, locked
 from PIL import Image
 
@@ -27,6 +27,7 @@ FILES = {
     "v2_lora_PanLeft.ckpt": "motion_lora",
     "control_v11p_sd15_canny_fp16.safetensors": "controlnet",
     "control_v11p_sd15_softedge_fp16.safetensors": "controlnet",
+    **{loader.demo: f"demo_{kind}" for kind, loader in graph.LOADERS.items()},
 }
 FOLDERS = ("checkpoints", "animatediff_models", "animatediff_motion_lora", "controlnet", "loras", "frame_interpolation")
 VIDEO = "zoetrope_example.mp4"

@@ -52,7 +52,7 @@ def test_models_of_a_prompt():
     assert sorted(graph.model_inputs(CONTROL)) == [
         ("checkpoint", "v1-5-pruned-emaonly-fp16.safetensors"),
         ("controlnet", "control_v11p_sd15_canny_fp16.safetensors"),
-        ("motion_v2", "mm_sd_v15_v2.ckpt"),
+        ("motion", "mm_sd_v15_v2.ckpt"),
     ]
 
 

@@ -43,7 +43,7 @@ def names(prompt):
 
 def test_models_that_are_there_are_kept(prompt, written, tmp_path):
     demo.choose_models(Server(CHECKPOINT, MOTION), prompt, demo.parse([]), host(tmp_path))
-    assert names(prompt) == {"checkpoint": CHECKPOINT, "motion_v2": MOTION}
+    assert names(prompt) == {"checkpoint": CHECKPOINT, "motion": MOTION}
     assert written == []
 
 
@@ -51,7 +51,7 @@ def test_models_that_are_there_are_kept(prompt, written, tmp_path):
 def test_a_missing_model_brings_demo_models_for_all(prompt, written, tmp_path, there):
     """A real checkpoint and the narrow demo motion module would not fit each other."""
     demo.choose_models(Server(*there), prompt, demo.parse([]), host(tmp_path))
-    assert sorted(written) == ["checkpoint", "motion_v2"]
+    assert sorted(written) == ["checkpoint", "motion"]
     assert all("demo" in name for name in names(prompt).values())
 
 

@@ -11,7 +11,16 @@ CLIPS = tuple(ToyClip(f"clip {i}", f"caption {i}", 20 + i, 8, 8 if i % 3 else 12
 
 
 def draws(**changed):
-    given = {"flips": True, "frames": 4, "stride": 2, "batch": 2, "accumulation": 3, "text_dropout": 0.5, "seed": 7}
+    given = {
+        "flips": True,
+        "frames": 4,
+        "stride": 2,
+        "batch": 2,
+        "accumulation": 3,
+        "timesteps": (0, 999),
+        "text_dropout": 0.5,
+        "seed": 7,
+    }
     return Draws(CLIPS, **{**given, **changed})
 
 
@@ -76,3 +85,14 @@ def test_shares_and_ranges():
 @pytest.mark.parametrize(("share", "expected"), [(0.0, True), (1.0, False)])
 def test_dropout_of_none_and_all(share, expected):
     assert all(one.captioned is expected for one in draws(text_dropout=share).at(0, 0).clips)
+
+
+def test_noise_levels_stay_between_their_limits_and_change_nothing_else():
+    all_levels, some = draws(), draws(timesteps=(400, 449))
+    seen = set()
+    for step in range(60):
+        for whole, part in zip(all_levels.at(step, 0).clips, some.at(step, 0).clips, strict=True):
+            assert (whole.clip, whole.numbers, whole.captioned) == (part.clip, part.numbers, part.captioned)
+            assert part.timestep == 400 + whole.timestep // 20  # 50 levels in place of 1,000
+            seen.add(part.timestep)
+    assert min(seen) < 405 and max(seen) > 444

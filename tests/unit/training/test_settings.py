@@ -15,6 +15,8 @@ from zoetrope.training.stages import STAGES
         ("learning_rate", float("nan"), "learning_rate is nan"),
         ("text_dropout", 1.5, "text_dropout is 1.5; it is a share"),
         ("ema", 1.0, "ema is 1; it must be 0"),
+        ("min_timestep", -1, "min_timestep is -1 and max_timestep 999; they are 0 to 999, the lower first."),
+        ("max_timestep", 1000, "min_timestep is 0 and max_timestep 1000; they are 0 to 999"),
         ("min_snr", -1.0, "min_snr is -1.0; it must be 0 or more"),
         ("loss", "huber", "loss is 'huber'; choose one of 'paper', 'debiased'"),
         ("precision", "fp8", "precision is 'fp8'"),

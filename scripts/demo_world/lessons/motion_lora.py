@@ -6,22 +6,23 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from zoetrope.host.training.files import TrainingFiles
 from zoetrope.host.training.loop import train
 from zoetrope.host.training.motion_lora import MotionLoraOptions, motion_lora_target
 
+from ..narrow import load_narrow, narrow_model
+from ..sprites import Moves
+from ..text import encodings
 from .clips import WorldClips
-from .narrow import load_narrow, narrow_model
-from .sprites import Moves
-from .text import encodings
-from .train_motion import Lesson, load_motion, motion_file, settings_of_lesson, telling
+from .motion import LAST, Lesson, load_motion, motion_file, settings_of_lesson, telling
 
 RANK = 8
 # 0 degrees is to the right and 90 down.
 LORAS = {
     name: Lesson(
-        before="long",
+        before=LAST,
         moves=Moves(slowest=0.4, fastest=0.75, direction=direction),
         frames=16,
         steps=200,
@@ -30,6 +31,11 @@ LORAS = {
     )
     for name, direction, seed in (("right", 0.0, 41), ("fall", 90.0, 42))
 }
+
+
+def lora_file(folder: Path, move: str) -> Path:
+    """Where the weights of a MotionLoRA lie."""
+    return folder / f"lora_{move}.safetensors"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +50,6 @@ def run(options: argparse.Namespace) -> None:
     motion = load_motion(motion_file(folder, lesson.before))
     clips = WorldClips(lesson.seed, lesson.frames, lesson.moves, encodings(folder / "texts.safetensors"))
     target = motion_lora_target(model, motion, MotionLoraOptions(rank=RANK), lesson.seed)
-    start = folder / f"lora_{options.lesson}"
-    files = TrainingFiles(result=start.with_suffix(".safetensors"), state=start.with_suffix(".state.safetensors"))
+    result = lora_file(folder, options.lesson)
+    files = TrainingFiles(result=result, state=result.with_suffix(".state.safetensors"))
     train(target, clips, settings_of_lesson(lesson, options.steps or lesson.steps, options.batch), files, telling())

@@ -9,11 +9,11 @@ import argparse
 
 from torch import Tensor
 
+from ..layout import CONTROL
+from ..narrow import control_network, image_network, load_narrow, unet_weights
+from ..text import encodings
 from .fit import Task, add_fit_arguments, fit
-from .layout import CONTROL
-from .narrow import control_network, image_network, load_narrow, unet_weights
-from .text import encodings
-from .train_image import draw_batch
+from .image import draw_batch
 
 WORLD_SEED = 31
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .narrow import save_narrow
+from ..narrow import save_narrow
 from .state import Average, restore, store
 
 WARM_UP = 50

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from . import noise, sprites
+from .. import sprites
+from ..layout import UNET
+from ..narrow import image_network
+from ..text import NOTHING, encodings
+from . import noise
 from .fit import Task, add_fit_arguments, fit
-from .layout import UNET
-from .narrow import image_network
-from .text import NOTHING, encodings
 
 BATCH = 16
 DROPOUT = 0.1

@@ -20,12 +20,12 @@ from zoetrope.motion_models.checkpoints.motion_model import read_motion_checkpoi
 from zoetrope.training.new_weights import new_motion_weights
 from zoetrope.training.settings import TrainingSettings
 
+from ..host import model_patcher
+from ..narrow import load_narrow, narrow_model
+from ..sprites import Moves
+from ..text import encodings
+from ..widen import narrow_positions
 from .clips import WorldClips
-from .host import model_patcher
-from .narrow import load_narrow, narrow_model
-from .sprites import Moves
-from .text import encodings
-from .widen import narrow_positions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,7 @@ class Lesson:
         steps: of the optimiser.
         learning_rate: of AdamW.
         seed: of its clips and its noise.
+        min_timestep: lowest noise level; where things are is decided at high ones.
     """
 
     before: str
@@ -47,8 +48,10 @@ class Lesson:
     steps: int
     learning_rate: float
     seed: int
+    min_timestep: int = 0
 
 
+LONG_MOVES = Moves(slowest=0.4, fastest=0.75)
 LESSONS = {
     "slow": Lesson(
         before="", moves=Moves(slowest=0.05, fastest=0.25), frames=8, steps=600, learning_rate=1e-3, seed=21
@@ -56,10 +59,13 @@ LESSONS = {
     "fast": Lesson(
         before="slow", moves=Moves(slowest=0.25, fastest=0.8), frames=8, steps=1000, learning_rate=7e-4, seed=22
     ),
-    "long": Lesson(
-        before="fast", moves=Moves(slowest=0.4, fastest=0.75), frames=16, steps=1000, learning_rate=4e-4, seed=23
+    "long": Lesson(before="fast", moves=LONG_MOVES, frames=16, steps=900, learning_rate=4e-4, seed=23),
+    "places": Lesson(
+        before="long", moves=LONG_MOVES, frames=16, steps=800, learning_rate=4e-4, seed=24, min_timestep=400
     ),
+    "fine": Lesson(before="places", moves=LONG_MOVES, frames=16, steps=300, learning_rate=1e-4, seed=25),
 }
+LAST = "fine"
 
 
 def motion_file(folder: Path, lesson: str) -> Path:
@@ -92,6 +98,7 @@ def settings_of_lesson(lesson: Lesson, steps: int, batch: int) -> TrainingSettin
         warm_up=20,
         min_snr=1.0,
         seed=lesson.seed,
+        min_timestep=lesson.min_timestep,
         precision="fp32",
         checkpointing="none",
         save_every=50,
