@@ -76,3 +76,16 @@ def test_shares_and_ranges():
 @pytest.mark.parametrize(("share", "expected"), [(0.0, True), (1.0, False)])
 def test_dropout_of_none_and_all(share, expected):
     assert all(one.captioned is expected for one in draws(text_dropout=share).at(0, 0).clips)
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_out_what_one_with_their_batch_draws(processes):
+    """Clips in their order, and each clip its noise to the bit."""
+    alone = draws(batch=2 * processes)
+    shared = [draws(processes=processes, rank=rank) for rank in range(processes)]
+    for step, call in ((0, 0), (0, 2), (7, 1)):
+        whole, parts = alone.at(step, call), [one.at(step, call) for one in shared]
+        assert [clip for part in parts for clip in part.clips] == list(whole.clips)
+        noise = torch.cat([part.noise((2, 4, 3)) for part in parts])
+        assert torch.equal(noise, whole.noise((2 * processes, 4, 3)))
+        assert parts[0].clips != parts[1].clips
