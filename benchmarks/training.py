@@ -35,6 +35,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--stage", choices=STAGES, default=STAGES[0])
     parser.add_argument("--frames", type=int, default=4)
     parser.add_argument("--size", type=int, default=16, help="of a latent; an eighth of the pixels")
+    parser.add_argument("--channels", type=int, default=320, help="of the first level; 32 to try the script out")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--side", choices=("ours", "theirs"), help="whose step, of peak")
     parser.add_argument("--twice", action="store_true", help="with checkpointing, of peak")
@@ -97,7 +98,7 @@ def saved() -> None:
 
 def sides(clip: Clip, which: str = "both") -> tuple[Ours | None, Theirs | None]:
     """Both steps on the same weights; those of the image network are the same memory."""
-    model, motion = checkpoint(), motion_weights()
+    model, motion = checkpoint(ARGS.channels), motion_weights(ARGS.channels)
     theirs = Theirs(ARGS.stage, model, motion, clip) if which != "ours" else None
     ours = Ours(ARGS.stage, model, motion, clip) if which != "theirs" else None
     return ours, theirs
@@ -121,8 +122,8 @@ def resident(what: str) -> int:
 
 
 def measured_peak(side: str, twice: bool) -> tuple[int, int]:
-    options = ["--stage", ARGS.stage, "--frames", str(ARGS.frames), "--size", str(ARGS.size), "--side", side]
-    command = [sys.executable, __file__, "peak", *options, *(["--twice"] if twice else [])]
+    same = [f"--{name}={getattr(ARGS, name)}" for name in ("stage", "frames", "size", "channels")]
+    command = [sys.executable, __file__, "peak", "--side", side, *same, *(["--twice"] if twice else [])]
     # glibc gives large blocks back at once, on both sides.
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
@@ -194,7 +195,7 @@ def gpu() -> None:
 
 
 def gpu_row(stage: str, size: int, checkpointing: str) -> str:
-    ours = Ours(stage, checkpoint(torch.float16), motion_weights(), Clip(16, size), "cuda")
+    ours = Ours(stage, checkpoint(dtype=torch.float16), motion_weights(), Clip(16, size), "cuda")
     try:
         ours.step(checkpointing)
         torch.cuda.reset_peak_memory_stats()

@@ -13,7 +13,7 @@ import comfy.supported_models
 import comfy.utils
 import torch
 
-from support.files.motion import SD15_WIDTHS, motion_file
+from support.files.motion import motion_file
 from support.toy_models import unet as toy
 from support.toy_models.motion import diffusers_layout
 from support.training_clips import ToyClip, ToyClips
@@ -32,6 +32,7 @@ from zoetrope.training.losses import noise_loss
 from zoetrope.training.optimiser import Optimiser
 from zoetrope.training.settings import TrainingSettings
 
+CHANNELS, LEVELS = 320, (1, 2, 4, 4)  # of SD1.5: channels of the first level, and how many times as many each has
 TEXT = (1, 77, 768)
 RANK, POSITIONS, TIMESTEP = 32, 32, 500
 RATE = 1e-4
@@ -50,12 +51,12 @@ class Clip:
         self.text = torch.randn(TEXT, generator=generator)
 
 
-def checkpoint(dtype: torch.dtype = torch.float32) -> comfy.model_patcher.ModelPatcher:
+def checkpoint(channels: int = CHANNELS, dtype: torch.dtype = torch.float32) -> comfy.model_patcher.ModelPatcher:
     """SD1.5's image network with seeded weights."""
     config = {
         **toy.toy_sd15_unet_config(dtype),
-        "model_channels": 320,
-        "channel_mult": [1, 2, 4, 4],
+        "model_channels": channels,
+        "channel_mult": list(LEVELS),
         "context_dim": TEXT[-1],
         "num_heads": 8,
     }
@@ -64,9 +65,10 @@ def checkpoint(dtype: torch.dtype = torch.float32) -> comfy.model_patcher.ModelP
     return comfy.model_patcher.CoreModelPatcher(model, load_device=device, offload_device=toy.CPU)
 
 
-def motion_weights() -> dict[str, torch.Tensor]:
+def motion_weights(channels: int = CHANNELS) -> dict[str, torch.Tensor]:
     """A motion model file in the shape of v3 with seeded weights."""
-    weights = motion_file(widths=SD15_WIDTHS, middle=False, positions=POSITIONS, seed=2)
+    widths = tuple(channels * times for times in LEVELS)
+    weights = motion_file(widths=widths, middle=False, positions=POSITIONS, seed=2)
     for name, weight in weights.items():
         if name.endswith(".pe"):
             weights[name] = sinusoidal_positions(POSITIONS, weight.shape[-1])
@@ -149,11 +151,14 @@ class Theirs:
         from support.references.diffusers_unets import PerFrameNorm
 
         self.exact_norm = PerFrameNorm
-        with torch.device("meta"):  # weights come from ours
-            image = UNet2DConditionModel(cross_attention_dim=TEXT[-1], attention_head_dim=8)
-            adapter = MotionAdapter(motion_max_seq_length=POSITIONS, use_motion_mid_block=False)
-            unet = UNetMotionModel.from_unet2d(image, adapter, load_weights=False)
         ours = model.model.diffusion_model.state_dict()
+        widths = tuple(model.model.model_config.unet_config["model_channels"] * times for times in LEVELS)
+        with torch.device("meta"):  # weights come from ours
+            image = UNet2DConditionModel(block_out_channels=widths, cross_attention_dim=TEXT[-1], attention_head_dim=8)
+            adapter = MotionAdapter(
+                block_out_channels=widths, motion_max_seq_length=POSITIONS, use_motion_mid_block=False
+            )
+            unet = UNetMotionModel.from_unet2d(image, adapter, load_weights=False)
         names = comfy.utils.unet_to_diffusers(model.model.model_config.unet_config)
         weights = {name: ours[names[name]] for name in image.state_dict()} | diffusers_layout(motion)
         unet.load_state_dict(weights, strict=True, assign=True)
