@@ -2,21 +2,26 @@
 
     python scripts/train.py --clips my_clips --checkpoint dreamshaper_8.safetensors --motion-model v3_sd15_mm.ckpt --out spin
     python scripts/train.py --kind domain_adapter --clips my_clips --checkpoint dreamshaper_8.safetensors --out my_look
+    python scripts/train.py --kind motion_model --processes 4 --clips many_clips --checkpoint v1-5.safetensors --out walks
 
 ``--clips`` is a folder of videos, the caption of clip.mp4 being the text in clip.txt; with ``--server`` it is the name of a
 folder below that server's input folder. Ctrl-C saves what was learnt, and the same command goes on. A ComfyUI is found or made
 as by scripts/demo.py; without models of your own, small demo models take their place to try it out.
+
+``--processes`` trains with as many GPUs of this machine, without a server and without pictures while it trains.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from comfy_host import SetupError
+from comfy_host import PACK, SetupError, ensure_host
 from comfy_host.client import Prompt
 from comfy_host.progress import clock, run_prompt
 from demo import choose_models, connected, guarded
@@ -42,7 +47,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=512, help="side of a square whose area clips get, in pixels")
     parser.add_argument("--frames", type=int, default=16, help="of a clip")
     parser.add_argument("--stride", type=int, default=4, help="every so many frames of the videos")
-    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=1, help="of each process")
     parser.add_argument("--accumulation", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--loss", choices=("paper", "debiased"), default="paper")
@@ -50,6 +55,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--caption", default="", help="of videos that have no text beside them")
     parser.add_argument("--anew", action="store_true", help="begin again, and write over what is there")
     parser.add_argument("--server", metavar="URL", help="use this running ComfyUI instead of starting one")
+    parser.add_argument("--processes", type=int, default=1, help="that train together, each on a GPU of its own")
     return parser.parse_args(arguments)
 
 
@@ -123,6 +129,27 @@ def input_folder(options: argparse.Namespace) -> tuple[str, list[str]]:
     return folder.name, ["--input-directory", str(folder.parent)]
 
 
+def run_together(options: argparse.Namespace, arguments: list[str]) -> int:
+    """Start ``train_distributed.py`` in several processes with the same options; its exit status.
+
+    Raises:
+        SetupError: the options do not go together.
+    """
+    if options.server:
+        raise SetupError("--processes needs no server; leave --server out.")
+    input_folder(options)
+    host = ensure_host()
+    torchrun = [host.python, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={options.processes}"]
+    environment = {**os.environ, "COMFYUI_DIR": str(host.comfyui)}
+    # A share of the processors each, where nothing else was said.
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // options.processes)))
+    child = subprocess.Popen([*torchrun, str(PACK / "scripts" / "train_distributed.py"), *arguments], env=environment)
+    try:
+        return child.wait()
+    except KeyboardInterrupt:  # torchrun got it too, and hands it on; they save what was learnt
+        return child.wait()
+
+
 def run(options: argparse.Namespace) -> None:
     folder, extra = input_folder(options)
     prompt = build_prompt(options, folder)
@@ -136,5 +163,18 @@ def run(options: argparse.Namespace) -> None:
     print(f"Done in {clock(time.monotonic() - began)}.")
 
 
+def main() -> int:
+    options, status = parse(), 0
+
+    def work() -> None:
+        nonlocal status
+        if options.processes > 1:
+            status = run_together(options, sys.argv[1:])
+        else:
+            run(options)
+
+    return guarded(work) or status
+
+
 if __name__ == "__main__":
-    sys.exit(guarded(lambda: run(parse())))
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Everything random of a training, as a pure function of the seed, the step and the UNet call within the step.
+"""Everything random of a training, as a pure function of the seed, the step, the UNet call within the step and the process.
 
 So a training that goes on after a stop draws what it would have drawn, and nothing of the past has to be kept.
 
@@ -46,16 +46,25 @@ class BatchDraw:
     """What is drawn for one UNet call.
 
     Attributes:
-        clips: all of one size.
+        clips: all of one size; those of this process.
         noise_seed: of the call's noise.
+        first: place of the first of them in the batch of all processes.
+        whole: clips in that batch.
     """
 
     clips: tuple[ClipDraw, ...]
     noise_seed: int
+    first: int
+    whole: int
 
     def noise(self, shape: Sequence[int]) -> Tensor:
-        """Normal noise in float32, drawn on the CPU so that it is the same on every device."""
-        return torch.randn(tuple(shape), generator=Generator().manual_seed(self.noise_seed))
+        """Normal noise of a shape whose first number is that of ``clips``.
+
+        In float32, drawn on the CPU for the clips of all processes, so that it is the same on every device and however the
+        batch is shared out.
+        """
+        drawn = torch.randn((self.whole, *shape[1:]), generator=Generator().manual_seed(self.noise_seed))
+        return drawn[self.first : self.first + shape[0]]
 
 
 class Draws:
@@ -66,11 +75,14 @@ class Draws:
         flips: they are there mirrored as well.
         frames: F.
         stride: stored frames from one drawn frame to the next.
-        batch: clips in a UNet call.
+        batch: clips in a UNet call of one process.
         accumulation: UNet calls in a step.
         text_dropout: share of clips without caption.
         timesteps: the lowest and the highest noise level.
         seed: of everything.
+        processes: that train together; each draws the clips of all and takes its own, so that n of them draw what one
+            with n times the batch draws.
+        rank: of this process.
     """
 
     def __init__(
@@ -85,22 +97,30 @@ class Draws:
         text_dropout: float,
         timesteps: tuple[int, int],
         seed: int,
+        processes: int = 1,
+        rank: int = 0,
     ) -> None:
         self.clips, self.flips = clips, flips
         self.frames, self.stride = frames, stride
         self.batch, self.accumulation = batch, accumulation
+        self.whole, self.first = batch * processes, batch * rank
         self.text_dropout, self.timesteps, self.seed = text_dropout, timesteps, seed
         self.sizes: dict[tuple[int, int], list[int]] = {}
         for number, clip in enumerate(clips):
             self.sizes.setdefault((clip.height, clip.width), []).append(number)
-        self.calls_of_epoch = sum(-(-len(numbers) // batch) for numbers in self.sizes.values())
+        self.calls_of_epoch = sum(-(-len(numbers) // self.whole) for numbers in self.sizes.values())
 
     def at(self, step: int, call: int) -> BatchDraw:
         """What UNet call ``call`` of step ``step`` gets, both from 0."""
         epoch, place = divmod(step * self.accumulation + call, self.calls_of_epoch)
         generator = seeded(self.seed, "call", step, call)
         drawn = tuple(self._clip(number, generator) for number in self._epoch(epoch)[place])
-        return BatchDraw(clips=drawn, noise_seed=_number(self.seed, "noise", step, call))
+        return BatchDraw(
+            clips=drawn[self.first : self.first + self.batch],
+            noise_seed=_number(self.seed, "noise", step, call),
+            first=self.first,
+            whole=self.whole,
+        )
 
     def _epoch(self, epoch: int) -> list[list[int]]:
         """Clips of each UNet call of an epoch: every clip once; calls of a size that lack clips get its first ones again."""
@@ -108,9 +128,9 @@ class Draws:
         calls: list[list[int]] = []
         for numbers in self.sizes.values():
             order = _shuffled(numbers, generator)
-            missing = -len(order) % self.batch
+            missing = -len(order) % self.whole
             order += [order[i % len(order)] for i in range(missing)]
-            calls += [order[start : start + self.batch] for start in range(0, len(order), self.batch)]
+            calls += [order[start : start + self.whole] for start in range(0, len(order), self.whole)]
         return _shuffled(calls, generator)
 
     def _clip(self, number: int, generator: Generator) -> ClipDraw:

@@ -19,7 +19,9 @@ from ...training.draws import BatchDraw, Draws
 from ...training.loss_scale import LossScale
 from ...training.losses import debiased_loss, min_snr_weight, noise_loss
 from ...training.optimiser import Optimiser
+from ...training.processes import Processes
 from ...training.settings import TrainingSettings
+from .agreement import OtherProcessMemoryError, agreed
 from .files import TrainingFiles
 from .placement import Placement, is_out_of_memory
 from .predict import NoisePredictor
@@ -53,38 +55,52 @@ def train(
     files: TrainingFiles,
     watcher: Watcher | None = None,
     go_on: bool = True,
+    processes: Processes | None = None,
 ) -> TrainingResult:
     """Train until ``settings.steps`` are done, or go on from what is there.
 
     Args:
         target: what learns.
         clips: on what.
-        settings: how.
-        files: where the result and the state lie.
-        watcher: is told of each step.
+        settings: how; ``batch`` is that of one process.
+        files: where the result and the state lie; process 0 writes them, all read them.
+        watcher: is told of each step, in process 0.
         go_on: take up the state where there is one; else begin anew, and overwrite it.
+        processes: that train together, each of which calls this; None is this one alone.
 
     Raises:
         ValueError: the clips or the settings do not fit, or the state is of another training.
         RuntimeError: memory ran out; what was learnt is saved.
     """
-    training = _Training(target, clips, settings, files, watcher or Watcher())
-    if go_on and training.take_up():
-        return training.result(begun=training.done)
-    return training.run()
+    training = _Training(target, clips, settings, files, watcher or Watcher(), processes or Processes())
+    finished = go_on and training.take_up()
+    training.require_same_beginning()
+    return training.result(begun=training.done) if finished else training.run()
 
 
 class _Training:
     """A training under way: after ``done`` steps with these ``losses``."""
 
     def __init__(
-        self, target: Target, clips: Clips, settings: TrainingSettings, files: TrainingFiles, watcher: Watcher
+        self,
+        target: Target,
+        clips: Clips,
+        settings: TrainingSettings,
+        files: TrainingFiles,
+        watcher: Watcher,
+        processes: Processes,
     ) -> None:
         self.target, self.clips, self.settings = target, clips, settings
-        self.files, self.watcher = files, watcher
+        self.files, self.watcher, self.processes = files, watcher, processes
         self.frames = 1 if target.stage.single_frames else settings.frames
         _require_fit(clips, self.frames, target.most_frames)
-        self.digest = {"training": target.stage.name, "clips": clips.digest, **settings.digest_parts(), **target.facts}
+        self.digest = {
+            "training": target.stage.name,
+            "clips": clips.digest,
+            **settings.digest_parts(),
+            "batch": str(settings.batch * processes.count),  # two processes learn what one does with twice the batch
+            **target.facts,
+        }
         self.draws = Draws(
             clips.clips,
             flips=clips.flips,
@@ -95,6 +111,8 @@ class _Training:
             text_dropout=settings.text_dropout,
             timesteps=(settings.min_timestep, settings.max_timestep),
             seed=settings.seed,
+            processes=processes.count,
+            rank=processes.rank,
         )
         self.placement = Placement(target, clips, settings, self.frames)
         self.done = 0
@@ -111,17 +129,22 @@ class _Training:
         if self.done < self.settings.steps:
             log.info("Training of %s goes on at step %s.", quoted(self.files.name), plain(self.done + 1))
             return False
-        if not self.files.result.is_file():
+        if self.processes.first and not self.files.result.is_file():
             self.files.write_result(self.target.file(state.learnt()))
         log.info("Training of %s is finished already (%s steps).", quoted(self.files.name), plain(self.done))
         return True
 
+    def require_same_beginning(self) -> None:
+        """Refuse processes that do not train the same from the same step on."""
+        self.processes.require_same({**self.digest, "step": str(self.done)})
+
     def run(self) -> TrainingResult:
         """All steps that are left."""
         begun = self.done
-        self.placement.load()
         try:
-            self.placement.choose_checkpointing()
+            with agreed(self.processes):
+                self.placement.load()
+                self.placement.choose_checkpointing()
             with torch.inference_mode(False), torch.enable_grad(), self._prepared() as weights:
                 optimiser = Optimiser(weights, self.settings, LossScale(self.placement.dtype == torch.float16))
                 if self.state is not None:
@@ -142,22 +165,41 @@ class _Training:
         settings, predictor = self.settings, NoisePredictor(self.target.model, self.frames)
         while self.done < settings.steps:
             started, step = time.monotonic(), self.done
-            loss = 0.0
-            for call in range(settings.accumulation):
-                throw_exception_if_processing_interrupted()
-                loss += self._call(predictor, self.draws.at(step, call), optimiser.scale.value) / settings.accumulation
+            with agreed(self.processes):
+                loss = self._calls(predictor, step, optimiser.scale.value)
+            loss = self.processes.mean(loss)
+            self.processes.average([weight.grad for weight in optimiser.weights.values() if weight.grad is not None])
             optimiser.step(step)
             self.losses.append(loss)
             self.done += 1
             seconds = time.monotonic() - started
             if self.done % settings.save_every == 0 and self.done < settings.steps:
                 self._save(optimiser)
-            self.watcher.step(
-                StepReport(step=self.done, steps=settings.steps, loss=loss, rate=optimiser.rate(step), seconds=seconds)
+            report = StepReport(
+                step=self.done, steps=settings.steps, loss=loss, rate=optimiser.rate(step), seconds=seconds
             )
-            if settings.preview_every and self.done % settings.preview_every == 0:
-                self._preview()
-                predictor = NoisePredictor(self.target.model, self.frames)
+            with agreed(self.processes):
+                if self._shown(report):
+                    predictor = NoisePredictor(self.target.model, self.frames)
+
+    def _shown(self, report: StepReport) -> bool:
+        """Tell the watcher, in process 0; whether it may have sampled."""
+        if not self.processes.first:
+            return False
+        self.watcher.step(report)
+        every = self.settings.preview_every
+        if not every or report.step % every:
+            return False
+        self._preview()
+        return True
+
+    def _calls(self, predictor: NoisePredictor, step: int, scale: float) -> float:
+        """The UNet calls of a step; their mean loss."""
+        loss = 0.0
+        for call in range(self.settings.accumulation):
+            throw_exception_if_processing_interrupted()
+            loss += self._call(predictor, self.draws.at(step, call), scale) / self.settings.accumulation
+        return loss
 
     def _call(self, predictor: NoisePredictor, draw: BatchDraw, scale: float) -> float:
         """One UNet call on (B, F, C, h, w) latents and its gradients; its loss."""
@@ -196,21 +238,24 @@ class _Training:
             self._save(optimiser)
             raise
         except Exception as error:
-            if not is_out_of_memory(error):
+            if not isinstance(error, OtherProcessMemoryError) and not is_out_of_memory(error):
                 raise
             optimiser.adam.zero_grad(set_to_none=True)
             self._save(optimiser)
             raise RuntimeError(plain(self.placement.out_of_memory_sentence(self.done), 800)) from error
 
     def _save(self, optimiser: Optimiser) -> None:
-        self.files.write(
-            self.target.file(optimiser.learnt()),
-            step=self.done,
-            tensors=optimiser.state(),
-            numbers=optimiser.numbers(),
-            losses=self.losses,
-            digest=self.digest,
-        )
+        """Write both files, in process 0; the others wait, since torchrun ends all when one of them ends."""
+        with agreed(self.processes):
+            if self.processes.first:
+                self.files.write(
+                    self.target.file(optimiser.learnt()),
+                    step=self.done,
+                    tensors=optimiser.state(),
+                    numbers=optimiser.numbers(),
+                    losses=self.losses,
+                    digest=self.digest,
+                )
 
     def _preview(self) -> None:
         """Let the watcher sample; afterwards the models are where they were."""

@@ -21,12 +21,28 @@ RESULT_FOLDERS = {
 }
 
 
+def files_of(stage: Stage, name: str) -> TrainingFiles:
+    """Where a training's files lie: the result in the model folder that its loader reads, so that it can be chosen at once;
+    the state in the user folder, where no loader looks.
+
+    Args:
+        stage: kind of training.
+        name: of its file, without an ending.
+
+    Raises:
+        ValueError: the name is none.
+    """
+    check_training_name(name)
+    states = Path(folder_paths.get_user_directory()) / "default" / "zoetrope" / "training" / stage.name
+    return TrainingFiles(
+        result=Path(folder_paths.get_folder_paths(RESULT_FOLDERS[stage.name])[0]) / f"{name}.safetensors",
+        state=states / f"{name}.state.safetensors",
+    )
+
+
 @contextmanager
 def claimed(stage: Stage, name: str) -> Iterator[TrainingFiles]:
     """The files of a training, which nobody else writes inside the ``with`` block.
-
-    The result lies in the model folder that its loader reads, so that it can be chosen at once; the state in the user
-    folder, where no loader looks.
 
     Args:
         stage: kind of training.
@@ -35,12 +51,8 @@ def claimed(stage: Stage, name: str) -> Iterator[TrainingFiles]:
     Raises:
         ValueError: the name is none, belongs to a file that no training of this kind made, or to a training that runs.
     """
-    check_training_name(name)
-    states = Path(folder_paths.get_user_directory()) / "default" / "zoetrope" / "training" / stage.name
-    files = TrainingFiles(
-        result=Path(folder_paths.get_folder_paths(RESULT_FOLDERS[stage.name])[0]) / f"{name}.safetensors",
-        state=states / f"{name}.state.safetensors",
-    )
+    files = files_of(stage, name)
+    states = files.state.parent
     try:
         for folder in (states, files.result.parent):
             folder.mkdir(parents=True, exist_ok=True)

@@ -96,3 +96,16 @@ def test_noise_levels_stay_between_their_limits_and_change_nothing_else():
             assert part.timestep == 400 + whole.timestep // 20  # 50 levels in place of 1,000
             seen.add(part.timestep)
     assert min(seen) < 405 and max(seen) > 444
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_out_what_one_with_their_batch_draws(processes):
+    """Clips in their order, and each clip its noise to the bit."""
+    alone = draws(batch=2 * processes)
+    shared = [draws(processes=processes, rank=rank) for rank in range(processes)]
+    for step, call in ((0, 0), (0, 2), (7, 1)):
+        whole, parts = alone.at(step, call), [one.at(step, call) for one in shared]
+        assert [clip for part in parts for clip in part.clips] == list(whole.clips)
+        noise = torch.cat([part.noise((2, 4, 3)) for part in parts])
+        assert torch.equal(noise, whole.noise((2 * processes, 4, 3)))
+        assert parts[0].clips != parts[1].clips
