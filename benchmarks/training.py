@@ -195,7 +195,7 @@ def gpu() -> None:
 
 
 def gpu_row(stage: str, size: int, checkpointing: str) -> str:
-    ours = Ours(stage, checkpoint(dtype=torch.float16), motion_weights(), Clip(16, size), "cuda")
+    ours = Ours(stage, checkpoint(dtype=torch.float16), motion_weights(), Clip(16, size))
     try:
         ours.step(checkpointing)
         torch.cuda.reset_peak_memory_stats()

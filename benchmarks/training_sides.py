@@ -91,7 +91,6 @@ class Ours:
         model: comfy.model_patcher.ModelPatcher,
         motion: dict[str, torch.Tensor],
         clip: Clip,
-        device: str = "cpu",
     ) -> None:
         spec, weights = read_motion_checkpoint(dict(motion), "v3.safetensors")
         motion.clear()

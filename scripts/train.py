@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -144,6 +145,7 @@ def run_together(options: argparse.Namespace, arguments: list[str]) -> int:
     # A share of the processors each, where nothing else was said.
     environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // options.processes)))
     child = subprocess.Popen([*torchrun, str(PACK / "scripts" / "train_distributed.py"), *arguments], env=environment)
+    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
     try:
         return child.wait()
     except KeyboardInterrupt:  # torchrun got it too, and hands it on; they save what was learnt

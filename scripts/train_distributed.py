@@ -7,34 +7,42 @@ a GPU of its own (on a machine without one, all share the processors) and loads 
 ``--batch`` is that of one process. Models are named or given as files, there are no demo models in their place.
 """
 
+# ruff: noqa: E402  (GPU, ComfyUI and the pack are chosen before they are imported)
+
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from contextlib import contextmanager
+import types
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-
 if "LOCAL_RANK" in os.environ:  # before torch looks for GPUs
-    _gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    _gpus = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
     _number = int(os.environ["LOCAL_RANK"])
-    os.environ["CUDA_VISIBLE_DEVICES"] = _gpus[_number] if _number < len(_gpus) and _gpus != [""] else str(_number)
-
-import signal
+    os.environ["CUDA_VISIBLE_DEVICES"] = _gpus[_number] if _number < len(_gpus) else str(_number)
 
 import torch
 import train
-from comfy_host import HOME
+from comfy_host import HOME, PACK
 
-from support import pack  # noqa: F401  (the checkout becomes the package zoetrope)
-from support.comfyui import COMFYUI_DIR, use_comfyui
-
-if not use_comfyui(cpu=not torch.cuda.is_available(), base_directory=str(HOME / "base")):
+COMFYUI = os.environ.get("COMFYUI_DIR", "")
+if not COMFYUI:
     raise SystemExit("Training needs ComfyUI: set COMFYUI_DIR, or start it with scripts/train.py --processes.")
+sys.path.insert(0, COMFYUI)
+_package = types.ModuleType("zoetrope")  # the checkout, without its __init__, which registers nodes
+_package.__path__ = [str(PACK)]
+sys.modules["zoetrope"] = _package
 
+# isort: split
+from comfy.cli_args import args
+
+args.cpu, args.base_directory = not torch.cuda.is_available(), str(HOME / "base")
+
+# isort: split
 import comfy.model_management
 import comfy.sd
 import folder_paths
@@ -68,11 +76,11 @@ STAGE = {stage.name: stage for stage in STAGES}
 def find_models(options: argparse.Namespace) -> None:
     """Make known the folders of the user's ComfyUI and of files that were named."""
     register_model_folders()
-    config = Path(str(COMFYUI_DIR)) / "extra_model_paths.yaml"
+    config = Path(COMFYUI) / "extra_model_paths.yaml"
     if config.is_file():
         load_extra_path_config(str(config))
     for folder in ("checkpoints", *train.FOLDERS.values()):
-        folder_paths.add_model_folder_path(folder, str(Path(str(COMFYUI_DIR)) / "models" / folder))
+        folder_paths.add_model_folder_path(folder, str(Path(COMFYUI) / "models" / folder))
     for folder, value in (("checkpoints", options.checkpoint), ("animatediff_models", options.motion_model)):
         if value and Path(value).is_file():
             folder_paths.add_model_folder_path(folder, str(Path(value).resolve().parent))
@@ -119,16 +127,6 @@ def new_target(kind: str, prompt: dict, model, seed: int) -> Target:
     return motion_model_target(model, motion or STARTS[trainer["start"]], seed, dtype=FILE_TYPES["fp16"])
 
 
-@contextmanager
-def training_files(kind: str, name: str, processes: Processes):
-    """The files of the training, claimed by process 0."""
-    if not processes.first:
-        yield files_of(STAGE[kind], name)
-        return
-    with claimed(STAGE[kind], name) as files:
-        yield files
-
-
 def telling() -> Watcher:
     """One line that is written over."""
     seconds: list[float] = []
@@ -152,8 +150,11 @@ def run(options: argparse.Namespace, processes: Processes) -> TrainingResult:
     model, clip, vae = load_checkpoint(prompt["1"]["inputs"]["ckpt_name"])
     clips = clip_set(options, prompt["2"]["inputs"], vae, clip, processes)
     settings = replace(given.settings(clips), preview_every=0)
-    with training_files(options.kind, given.name, processes) as files:
-        target = new_target(options.kind, prompt, model, settings.seed)
+    stage = STAGE[options.kind]
+    with ExitStack() as held:
+        with agreed(processes):
+            files = held.enter_context(claimed(stage, given.name)) if processes.first else files_of(stage, given.name)
+            target = new_target(options.kind, prompt, model, settings.seed)
         return train_target(target, clips, settings, files, telling(), given.resume != ANEW, processes)
 
 
