@@ -7,6 +7,7 @@ the one before.
 import contextlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,11 @@ from ..inputs.quoting import file_name, plain, reason_of
 
 # Parts of the tensors: what learns, the two moments of AdamW, and the average; a name is a part, a slash, a weight's name.
 WEIGHTS, MOMENT_1, MOMENT_2, AVERAGE = "weights", "first", "second", "average"
+_UNFINISHED = ".part"
 _KIND = "zoetrope_training_state"
 _VERSION = "1"
 _LOSSES = "losses"  # the one tensor that belongs to no weight
+STEPS_DONE = "zoetrope_steps"  # in the file to use: how many steps made it
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -135,7 +138,7 @@ def write_whole(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str
     Raises:
         ValueError: it cannot be written.
     """
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    beside = path.with_name(f"{path.name}.{os.getpid()}{_UNFINISHED}")
     content = {name: _own(tensor) for name, tensor in tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -151,6 +154,23 @@ def write_whole(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def unfinished_beside(path: Path) -> list[Path]:
+    """What processes that were killed while they wrote ``path`` have left."""
+    pattern = re.compile(rf"{re.escape(path.name)}\.\d+{re.escape(_UNFINISHED)}")
+    return [found for found in path.parent.glob(f"*{_UNFINISHED}") if pattern.fullmatch(found.name)]
+
+
+def steps_in(path: Path) -> int | None:
+    """How many steps made a file to use; None where it does not say so, as one from elsewhere."""
+    try:
+        opened: Any = safe_open(path, framework="pt", device="cpu")
+        with opened as file:
+            steps: str = (file.metadata() or {}).get(STEPS_DONE, "")
+    except (OSError, SafetensorError):
+        return None
+    return int(steps) if steps.isdecimal() else None
 
 
 def _own(tensor: Tensor) -> Tensor:

@@ -6,7 +6,15 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ...training.state_file import TrainingState, read_state, write_state, write_whole
+from ...training.state_file import (
+    STEPS_DONE,
+    TrainingState,
+    read_state,
+    steps_in,
+    unfinished_beside,
+    write_state,
+    write_whole,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,15 +56,25 @@ class TrainingFiles:
         losses: Sequence[float],
         digest: Mapping[str, str],
     ) -> None:
-        """Write both, the state last: with it goes all that can be lost.
+        """Write both, the state first: a result without a state is taken for somebody else's file.
 
         Raises:
-            ValueError: the disk is full or may not be written to; the files before are whole.
+            ValueError: the disk is full or may not be written to; each file is whole, as it was or new.
         """
-        self.write_result(result)
         state = TrainingState(step=step, tensors=tensors, numbers=numbers, losses=tuple(losses), digest=digest)
         write_state(self.state, state)
+        self.write_result(result, step)
 
-    def write_result(self, result: Mapping[str, Tensor]) -> None:
-        """Write the file to use."""
-        write_whole(self.result, result, {"format": "pt"})
+    def write_result(self, result: Mapping[str, Tensor], step: int) -> None:
+        """Write the file to use, as it is after so many steps."""
+        write_whole(self.result, result, {"format": "pt", STEPS_DONE: str(step)})
+
+    def lacks_result(self, step: int) -> bool:
+        """Whether the file to use is not there, or is one that a stop between two writes left behind."""
+        return not self.result.is_file() or steps_in(self.result) not in (None, step)
+
+    def remove_unfinished(self) -> None:
+        """Remove what a training of this name that was killed while it wrote has left; only its owner may."""
+        for path in (self.result, self.state):
+            for unfinished in unfinished_beside(path):
+                unfinished.unlink(missing_ok=True)
