@@ -24,6 +24,14 @@ def files_in(directory, name="trained") -> TrainingFiles:
     return TrainingFiles(result=directory / f"{name}.safetensors", state=directory / f"{name}.state.safetensors")
 
 
+class Still:
+    """A target in which nothing learns."""
+
+    def __init__(self, model):
+        self.model, self.holders, self.parameters = model, {}, 0
+        self.patchers = [model, *model.get_nested_additional_models()]
+
+
 @contextmanager
 def ready(target, checkpointing="none", frames=FRAMES):
     """(weights that learn, predictor) of a target that is loaded as the loop loads it."""
@@ -39,8 +47,8 @@ def ready(target, checkpointing="none", frames=FRAMES):
         target.model.cleanup()
 
 
-def one_loss(predictor, timesteps=(500,), frames=FRAMES, seed=3):
-    """(loss, predicted noise, noise) of a fixed clip; the loss's gradients are in the weights."""
+def one_loss(predictor, timesteps=(500,), frames=FRAMES, seed=3, backward=True):
+    """(loss, predicted noise, noise) of a fixed clip; the loss's gradients are in the weights, with ``backward``."""
     clips, generator = ToyClips(), torch.Generator().manual_seed(seed)
     latents = torch.stack([clips.latents(i, range(frames)) for i in range(len(timesteps))])
     noise = torch.randn(latents.shape, generator=generator)
@@ -48,7 +56,8 @@ def one_loss(predictor, timesteps=(500,), frames=FRAMES, seed=3):
     with ExitStack() as kept:
         predicted = predictor.predict(noisy, sigmas, [clips.text("a red ball")] * len(timesteps), kept)
         loss = noise_loss(predicted, noise).mean()
-        loss.backward()
+        if backward:
+            loss.backward()
     return loss.detach(), predicted.detach(), noise
 
 
