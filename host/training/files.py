@@ -10,8 +10,8 @@ from ...training.state_file import (
     STEPS_DONE,
     TrainingState,
     read_state,
+    remove_unfinished,
     steps_in,
-    unfinished_beside,
     write_state,
     write_whole,
 )
@@ -76,5 +76,4 @@ class TrainingFiles:
     def remove_unfinished(self) -> None:
         """Remove what a training of this name that was killed while it wrote has left; only its owner may."""
         for path in (self.result, self.state):
-            for unfinished in unfinished_beside(path):
-                unfinished.unlink(missing_ok=True)
+            remove_unfinished(path)
