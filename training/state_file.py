@@ -26,7 +26,6 @@ _UNFINISHED = ".part"
 _KIND = "zoetrope_training_state"
 _VERSION = "1"
 _LOSSES = "losses"  # the one tensor that belongs to no weight
-STEPS_DONE = "zoetrope_steps"  # in the file to use: how many steps made it
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -165,17 +164,6 @@ def remove_unfinished(path: Path) -> None:
     for found in path.parent.glob(f".*{_UNFINISHED}"):
         if pattern.fullmatch(found.name):
             remove(found)
-
-
-def steps_in(path: Path) -> int | None:
-    """How many steps made a file to use; None where it does not say so, as one from elsewhere."""
-    try:
-        opened: Any = safe_open(path, framework="pt", device="cpu")
-        with opened as file:
-            steps: str = (file.metadata() or {}).get(STEPS_DONE, "")
-    except (OSError, SafetensorError):
-        return None
-    return int(steps) if steps.isdecimal() else None
 
 
 def _own(tensor: Tensor) -> Tensor:

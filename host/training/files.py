@@ -6,15 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ...training.state_file import (
-    STEPS_DONE,
-    TrainingState,
-    read_state,
-    remove_unfinished,
-    steps_in,
-    write_state,
-    write_whole,
-)
+from ...training.state_file import TrainingState, read_state, remove_unfinished, write_state, write_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,15 +55,15 @@ class TrainingFiles:
         """
         state = TrainingState(step=step, tensors=tensors, numbers=numbers, losses=tuple(losses), digest=digest)
         write_state(self.state, state)
-        self.write_result(result, step)
+        self.write_result(result)
 
-    def write_result(self, result: Mapping[str, Tensor], step: int) -> None:
-        """Write the file to use, as it is after so many steps."""
-        write_whole(self.result, result, {"format": "pt", STEPS_DONE: str(step)})
+    def write_result(self, result: Mapping[str, Tensor]) -> None:
+        """Write the file to use."""
+        write_whole(self.result, result, {"format": "pt"})
 
-    def lacks_result(self, step: int) -> bool:
-        """Whether the file to use is not there, or is one that a stop between two writes left behind."""
-        return not self.result.is_file() or steps_in(self.result) not in (None, step)
+    def lacks_result(self) -> bool:
+        """Whether the file to use is not there, or older than the state, as a stop between the two leaves it."""
+        return not self.result.is_file() or self.result.stat().st_mtime_ns < self.state.stat().st_mtime_ns
 
     def remove_unfinished(self) -> None:
         """Remove what a training of this name that was killed while it wrote has left; only its owner may."""

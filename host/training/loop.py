@@ -110,8 +110,8 @@ class _Training:
         if self.done < self.settings.steps:
             log.info("Training of %s goes on at step %s.", quoted(self.files.name), plain(self.done + 1))
             return False
-        if self.files.lacks_result(self.done):
-            self.files.write_result(self.target.file(state.learnt()), self.done)
+        if self.files.lacks_result():
+            self.files.write_result(self.target.file(state.learnt()))
         log.info("Training of %s is finished already (%s steps).", quoted(self.files.name), plain(self.done))
         return True
 

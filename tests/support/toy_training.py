@@ -74,9 +74,9 @@ def ready(target, checkpointing="none", frames=FRAMES):
         target.model.cleanup()
 
 
-def one_loss(predictor, timesteps=(500,), frames=FRAMES, seed=3, backward=True):
+def one_loss(predictor, timesteps=(500,), frames=FRAMES, seed=3, backward=True, clips=None):
     """(loss, predicted noise, noise) of a fixed clip; the loss's gradients are in the weights, with ``backward``."""
-    clips, generator = ToyClips(), torch.Generator().manual_seed(seed)
+    clips, generator = clips or ToyClips(), torch.Generator().manual_seed(seed)
     latents = torch.stack([clips.latents(i, range(frames)) for i in range(len(timesteps))])
     noise = torch.randn(latents.shape, generator=generator)
     noisy, sigmas = predictor.noisy(latents, noise, timesteps)

@@ -7,7 +7,7 @@ import safetensors.torch
 import torch
 
 from zoetrope.training import state_file
-from zoetrope.training.state_file import STEPS_DONE, TrainingState, read_state, steps_in, write_state, write_whole
+from zoetrope.training.state_file import TrainingState, read_state, write_state, write_whole
 
 
 def state(**changed):
@@ -54,15 +54,6 @@ def test_other_settings_are_named():
     ):
         state().require_same({"frames": "24"}, "x")
     state().require_same({"clips": "abc", "frames": "16"}, "x")
-
-
-def test_a_file_to_use_says_its_steps(tmp_path):
-    path = tmp_path / "x.safetensors"
-    for metadata, steps in (({STEPS_DONE: "12"}, 12), ({"format": "pt"}, None), ({STEPS_DONE: "many"}, None)):
-        write_whole(path, {"a": torch.ones(1)}, metadata)
-        assert steps_in(path) == steps
-    path.write_bytes(b"no safetensors")
-    assert steps_in(path) is None
 
 
 @pytest.mark.parametrize("failing", ["save", "replace"])
