@@ -43,7 +43,7 @@ def first_two_steps(target, frames):
     with ready(target, frames=frames) as (weights, predictor):
         learning = {id(weight) for weight in weights.values()}
         frozen = [one for network in networks for one in network.parameters() if id(one) not in learning]
-        assert len(frozen) >= UNET_TENSORS - 0 and not any(one.requires_grad for one in frozen)
+        assert len(frozen) >= UNET_TENSORS and not any(one.requires_grad for one in frozen)
         before = digest(networks, weights.values())
         optimiser = Optimiser(weights, settings(), LossScale(False))
         predicted = one_loss(predictor, frames=frames)[1]
