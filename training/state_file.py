@@ -4,9 +4,9 @@ The file holds tensors and text, never code. It is written beside its place and 
 the one before.
 """
 
-import contextlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..inputs.quoting import file_name, plain, reason_of
+from ..video.file_names import remove
 
 # Parts of the tensors: what learns, the two moments of AdamW, and the average; a name is a part, a slash, a weight's name.
 WEIGHTS, MOMENT_1, MOMENT_2, AVERAGE = "weights", "first", "second", "average"
+_UNFINISHED = ".part"
 _KIND = "zoetrope_training_state"
 _VERSION = "1"
 _LOSSES = "losses"  # the one tensor that belongs to no weight
@@ -135,22 +137,33 @@ def write_whole(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str
     Raises:
         ValueError: it cannot be written.
     """
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    # The library itself writes a file of another name first, which a killed process would leave in a folder of models.
+    beside = path.with_name(f".{path.name}.{os.getpid()}{_UNFINISHED}")
+    written = beside / "content"  # without the ending of a model, as folders of models are searched while it is written
     content = {name: _own(tensor) for name, tensor in tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        safetensors.torch.save_file(content, str(beside), dict(metadata))  # pyright: ignore[reportUnknownMemberType]
-        with open(beside, "rb+") as file:
+        beside.mkdir(exist_ok=True)
+        safetensors.torch.save_file(content, str(written), dict(metadata))  # pyright: ignore[reportUnknownMemberType]
+        os.chmod(written, beside.stat().st_mode & 0o666)  # the library's is for its owner only
+        with open(written, "rb+") as file:
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        os.replace(written, path)
     except (OSError, SafetensorError) as error:
         raise ValueError(
             f"{file_name(str(path))} cannot be written ({reason_of(error)}); make room on the disk or choose another folder, "
             "then run it again: it goes on from the last file that was saved."
         ) from error
     finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
+        remove(beside)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what processes that were killed while they wrote ``path`` have left; nobody may be writing it."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.\d+{re.escape(_UNFINISHED)}")
+    for found in path.parent.glob(f".*{_UNFINISHED}"):
+        if pattern.fullmatch(found.name):
+            remove(found)
 
 
 def _own(tensor: Tensor) -> Tensor:

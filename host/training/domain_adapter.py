@@ -23,7 +23,8 @@ from ..lora.bypass import put_beside
 from ..lora.low_rank import BypassLora, low_rank_patcher
 from ..motion.noise_schedule import apply_schedule
 from .motion_lora import require_still
-from .target import UNET_WEIGHTS, Target, learnt_pairs, own_clone, pair_holders
+from .sampling_parts import clone_for_training
+from .target import UNET_WEIGHTS, Target, learnt_pairs, pair_holders
 
 _LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
 _PREFIX = "diffusion_model."
@@ -48,7 +49,7 @@ def domain_adapter_target(model: ModelPatcher, rank: int, seed: int, dtype: torc
     pairs = list(_new_pairs(model.get_model_object("diffusion_model"), names, rank, seed))
     if not pairs:
         raise ValueError("This MODEL has no attentions by the names of SD1.5; connect an SD1.5 checkpoint.")
-    adapted = own_clone(model)
+    adapted = clone_for_training(model)
     apply_schedule(adapted, DOMAIN_ADAPTER_STAGE.beta_schedule)
     network = low_rank_patcher([pairs], disable_dynamic=True)
     put_beside(adapted, BypassLora("the domain adapter in training", Strength(), SamplingRange()), network)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ...training.state_file import TrainingState, read_state, write_state, write_whole
+from ...training.state_file import TrainingState, read_state, remove_unfinished, write_state, write_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,15 +48,24 @@ class TrainingFiles:
         losses: Sequence[float],
         digest: Mapping[str, str],
     ) -> None:
-        """Write both, the state last: with it goes all that can be lost.
+        """Write both, the state first: a result without a state is taken for somebody else's file.
 
         Raises:
-            ValueError: the disk is full or may not be written to; the files before are whole.
+            ValueError: the disk is full or may not be written to; each file is whole, as it was or new.
         """
-        self.write_result(result)
         state = TrainingState(step=step, tensors=tensors, numbers=numbers, losses=tuple(losses), digest=digest)
         write_state(self.state, state)
+        self.write_result(result)
 
     def write_result(self, result: Mapping[str, Tensor]) -> None:
         """Write the file to use."""
         write_whole(self.result, result, {"format": "pt"})
+
+    def lacks_result(self) -> bool:
+        """Whether the file to use is not there, or older than the state, as a stop between the two leaves it."""
+        return not self.result.is_file() or self.result.stat().st_mtime_ns < self.state.stat().st_mtime_ns
+
+    def remove_unfinished(self) -> None:
+        """Remove what a training of this name that was killed while it wrote has left; only its owner may."""
+        for path in (self.result, self.state):
+            remove_unfinished(path)

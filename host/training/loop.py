@@ -129,7 +129,7 @@ class _Training:
         if self.done < self.settings.steps:
             log.info("Training of %s goes on at step %s.", quoted(self.files.name), plain(self.done + 1))
             return False
-        if self.processes.first and not self.files.result.is_file():
+        if self.processes.first and self.files.lacks_result():
             self.files.write_result(self.target.file(state.learnt()))
         log.info("Training of %s is finished already (%s steps).", quoted(self.files.name), plain(self.done))
         return True

@@ -23,6 +23,7 @@ from ..motion import noise_schedule
 from ..motion.apply import apply_motion_model
 from ..motion.load import MotionModel
 from ..motion.settings import MotionSettings, patchers_of, settings_of
+from .sampling_parts import clone_for_training
 from .target import UNET_WEIGHTS, Target, halves, learnt_pairs, own_clone, pair_holders
 
 _FEED_FORWARD = {"expand": (8, 1), "contract": (1, 4)}  # outputs and inputs in widths of the module
@@ -97,7 +98,9 @@ def _animated(model: ModelPatcher, motion: MotionModel, pairs: list[LoraPair], s
     learning = MotionLora("the MotionLoRA in training", LoraFile(tuple(pairs), ()), Strength(), learns=True)
     settings = MotionSettings(name=motion.name, spec=motion.spec)
     plain_motion = replace(motion, patcher=own_clone(motion.patcher))
-    return apply_motion_model(own_clone(model), plain_motion, settings, noise_schedule.AUTO, (*stack, learning))
+    return apply_motion_model(
+        clone_for_training(model), plain_motion, settings, noise_schedule.AUTO, (*stack, learning)
+    )
 
 
 def _new_pairs(spec: MotionSpec, options: MotionLoraOptions, seed: int) -> Iterator[LoraPair]:

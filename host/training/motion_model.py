@@ -25,7 +25,8 @@ from ..motion.load import MotionModel
 from ..motion.settings import MotionSettings
 from ..motion.unet_sites import motion_sites
 from .motion_lora import require_still, require_trainable
-from .target import UNET_WEIGHTS, Target, own_clone
+from .sampling_parts import clone_for_training
+from .target import UNET_WEIGHTS, Target
 
 NewShape = Literal["v3", "v2"]
 _BLOCKS = 12  # on the way down and on the way up of an SD1.5 UNet
@@ -54,7 +55,9 @@ def motion_model_target(
     name, spec, weights = _first_weights(model, start, seed, positions)
     patcher = learning_patcher(spec, weights)
     settings = MotionSettings(name=name, spec=spec)
-    animated = apply_motion_model(own_clone(model), MotionModel(name, spec, patcher, ""), settings, noise_schedule.AUTO)
+    animated = apply_motion_model(
+        clone_for_training(model), MotionModel(name, spec, patcher, ""), settings, noise_schedule.AUTO
+    )
     table = {key: value for key, value in weights.items() if key.endswith(".positions")}
     network: MotionNetwork = patcher.model
     return Target(

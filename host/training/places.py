@@ -67,6 +67,7 @@ def claimed(stage: Stage, name: str) -> Iterator[TrainingFiles]:
             f"The folders of training {quoted(name)} cannot be written to ({reason_of(error)}); check their permissions."
         ) from error
     try:
+        files.remove_unfinished()
         _require_own(files, name)
         yield files
     finally:

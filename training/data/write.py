@@ -14,6 +14,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import safetensors.torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from ...inputs.quoting import quoted, reason_of
@@ -103,7 +104,7 @@ def write_clip_set(folder: Path, plan: ClipSetPlan, encode: Callable[[str], dict
         part.mkdir()
         encoded, skipped = _fill(part, plan, encode, before)
         _put_in_place(part, folder)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise ValueError(
             f"The training clips {quoted(folder.name)} cannot be written ({reason_of(error)}): make room on the disk or let "
             "ComfyUI write into its user folder; nothing half is left."

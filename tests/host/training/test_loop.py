@@ -1,13 +1,12 @@
-"""Trainings from beginning to end: going on to the bit, stops, faults, and what the file does when it is loaded."""
+"""Trainings from beginning to end: what is refused, what is told, and what the file does when it is loaded."""
 
-import comfy.model_management
 import pytest
 import safetensors.torch
 import torch
 
 from support.toy_models import unet as toy
 from support.toy_models.files import animate, motion_lora, motion_model, put, relative_error
-from support.toy_training import files_in, settings
+from support.toy_training import assert_same, files_in, settings, state_of, toy_target
 from support.training_clips import ToyClip, ToyClips
 from zoetrope.host.call.sampling_range import SamplingRange
 from zoetrope.host.call.strength import Strength
@@ -15,7 +14,6 @@ from zoetrope.host.loading import model_files
 from zoetrope.host.lora.domain_adapter import apply_domain_adapter
 from zoetrope.host.lora.motion_lora import load_motion_lora
 from zoetrope.host.motion.load import load_motion_model
-from zoetrope.host.training.domain_adapter import domain_adapter_target
 from zoetrope.host.training.loop import train
 from zoetrope.host.training.motion_lora import MotionLoraOptions, motion_lora_target
 from zoetrope.host.training.motion_model import motion_model_target
@@ -30,63 +28,6 @@ def motion(tmp_path_factory):
     return motion_model(tmp_path_factory.mktemp("motion"), "v3")
 
 
-def new_target(kind, motion):
-    """A target on models of its own, as after a restart."""
-    model = toy.toy_model_patcher()
-    if kind == "lora":
-        return motion_lora_target(model, motion, MotionLoraOptions(rank=2), seed=1)
-    if kind == "adapter":
-        return domain_adapter_target(model, 2, seed=1)
-    return motion_model_target(model, "v3", seed=1)
-
-
-def state_of(files):
-    state = read_state(files.state)
-    return {**state.tensors, "losses": torch.tensor(state.losses, dtype=torch.float64)}
-
-
-def same(ours, expected):
-    assert ours.keys() == expected.keys()
-    assert all(torch.equal(tensor, expected[name]) for name, tensor in ours.items())
-
-
-@pytest.mark.newest_host
-@pytest.mark.parametrize(("kind", "more"), [("lora", {"loss": "debiased"}), ("model", {"ema": 0.9})])
-def test_going_on_is_the_same_to_the_bit_as_not_stopping(motion, tmp_path, kind, more):
-    whole, halves = files_in(tmp_path, "whole"), files_in(tmp_path, "halves")
-    train(new_target(kind, motion), ToyClips(), settings(steps=4, **SHORT, **more), whole)
-    first = train(new_target(kind, motion), ToyClips(), settings(steps=2, **SHORT, **more), halves)
-    second = train(new_target(kind, motion), ToyClips(), settings(steps=4, **SHORT, **more), halves)
-    assert (first.trained, second.trained, len(second.losses)) == (2, 2, 4)
-    same(state_of(halves), state_of(whole))
-    assert halves.result.read_bytes() == whole.result.read_bytes()
-    third = train(new_target(kind, motion), ToyClips(), settings(steps=4, **SHORT, **more), halves)
-    assert (third.trained, third.losses) == (0, second.losses)
-
-
-@pytest.mark.newest_host
-def test_an_interrupt_in_mid_step_saves_and_goes_on_to_the_bit(motion, tmp_path):
-    """The third UNet call of four: the second step was half done, and is made again."""
-    asked = settings(steps=2, accumulation=2, **SHORT)
-    whole, stopped = files_in(tmp_path, "whole"), files_in(tmp_path, "stopped")
-    train(new_target("lora", motion), ToyClips(), asked, whole)
-
-    class Stopping(ToyClips):
-        def text(self, caption):
-            if len(self.asked) == 3:
-                comfy.model_management.interrupt_current_processing()
-            return super().text(caption)
-
-    target = new_target("lora", motion)
-    with pytest.raises(comfy.model_management.InterruptProcessingException):
-        train(target, Stopping(), asked, stopped)
-    assert read_state(stopped.state).step == 1
-    assert target.model.model.current_patcher is None
-    assert "forward" not in {name for layer in target.model.model.modules() for name in vars(layer)}
-    train(new_target("lora", motion), ToyClips(), asked, stopped)
-    same(state_of(stopped), state_of(whole))
-
-
 def test_no_memory_saves_and_says_what_to_change(motion, tmp_path):
     class Greedy(ToyClips):
         def text(self, caption):
@@ -98,23 +39,23 @@ def test_no_memory_saves_and_says_what_to_change(motion, tmp_path):
     asked = settings(steps=3, batch=2, checkpointing="motion", **SHORT)
     words = r"in step 2 with 2 x 2 frames of 128 x 128 pixels; try checkpointing all.*then batch 1.*1 steps is saved"
     with pytest.raises(RuntimeError, match=words):
-        train(new_target("lora", motion), Greedy(), asked, files)
+        train(toy_target("lora", motion), Greedy(), asked, files)
     assert read_state(files.state).step == 1
 
 
 @pytest.mark.newest_host
 def test_other_settings_are_refused_and_starting_anew_is_not(motion, tmp_path):
     files = files_in(tmp_path)
-    train(new_target("adapter", motion), ToyClips(), settings(steps=1, **SHORT), files)
+    train(toy_target("adapter", motion), ToyClips(), settings(steps=1, **SHORT), files)
     other = settings(steps=1, learning_rate=0.5, **SHORT)
     with pytest.raises(ValueError, match="'trained.state.safetensors' holds.*learning_rate was 0.001 and is 0.5"):
-        train(new_target("adapter", motion), ToyClips(), other, files)
-    assert train(new_target("adapter", motion), ToyClips(), other, files, go_on=False).trained == 1
+        train(toy_target("adapter", motion), ToyClips(), other, files)
+    assert train(toy_target("adapter", motion), ToyClips(), other, files, go_on=False).trained == 1
 
 
 def test_clips_and_models_that_do_not_fit_are_told(motion, tmp_path):
     def attempt(clips, **changed):
-        train(new_target("lora", motion), clips, settings(**changed), files_in(tmp_path))
+        train(toy_target("lora", motion), clips, settings(**changed), files_in(tmp_path))
 
     with pytest.raises(ValueError, match="1 of 2 clips have fewer than 4 frames .the first is 'short' with 3."):
         attempt(ToyClips((ToyClip("long", "", 9), ToyClip("short", "", 3))))
@@ -141,18 +82,18 @@ def test_watchers_see_each_step_and_may_sample(motion, tmp_path, caplog):
     watcher = Watcher(step=lambda report: steps.append((report.step, report.steps, report.rate)), preview=preview)
     asked = settings(steps=3, warm_up=1, frames=2, preview_every=1, save_every=1)
     watched, alone = files_in(tmp_path, "watched"), files_in(tmp_path, "alone")
-    train(new_target("lora", motion), ToyClips(), asked, watched, watcher)
+    train(toy_target("lora", motion), ToyClips(), asked, watched, watcher)
     assert steps == [(1, 3, 5e-4), (2, 3, 1e-3), (3, 3, 1e-3)]
     assert len(previews) == 3 and not torch.equal(previews[0], previews[2])
     assert "The preview after step 2 failed (no picture)" in caplog.text
-    train(new_target("lora", motion), ToyClips(), settings(steps=3, warm_up=1, **SHORT), alone)
-    same(state_of(watched), state_of(alone))
+    train(toy_target("lora", motion), ToyClips(), settings(steps=3, warm_up=1, **SHORT), alone)
+    assert_same(state_of(watched), state_of(alone))
 
 
 @pytest.mark.parametrize("kind", ["lora", "model", "adapter"])
 def test_the_file_does_what_was_trained(motion, tmp_path, kind):
     """Sampled with the weights as they learnt, and with the file that the product loads."""
-    target, files = new_target(kind, motion), files_in(tmp_path, kind)
+    target, files = toy_target(kind, motion), files_in(tmp_path, kind)
     train(target, ToyClips(), settings(steps=2, learning_rate=0.02, **SHORT), files)
     model, weights = toy.toy_model_patcher(), safetensors.torch.load_file(files.result)
     again = tmp_path / f"{kind}-again.safetensors"
@@ -189,7 +130,7 @@ def test_a_stack_below_learns_nothing_and_acts(motion, tmp_path):
 
 def test_the_loop_is_the_products_own_call(tmp_path):
     """A motion model of whose modules one is left out is still an error, in training as in sampling."""
-    target = new_target("lora", motion_model(tmp_path, "v3"))
+    target = toy_target("lora", motion_model(tmp_path, "v3"))
     del target.patchers[1].model.sites["input_1"]
     with pytest.raises(RuntimeError, match="19 of 20 modules"):
         train(target, ToyClips(), settings(steps=1, **SHORT), files_in(tmp_path))

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import comfy.cli_args
 import comfy.model_management
-import folder_paths
 import pytest
 import torch
 from comfy.cli_args import LatentPreviewMethod
@@ -28,20 +27,6 @@ FEW = {"steps": 2, "learning_rate": 1e-3, "batch": 1, "accumulation": 1, "seed":
 
 class Clips(ToyClips):
     frames, stride = FRAMES, 1
-
-
-@pytest.fixture
-def places(tmp_path, monkeypatch):
-    """Model folders and the user folder of this test only."""
-    model_files.register_model_folders()
-    for key in (model_files.MOTION_MODELS, model_files.MOTION_LORAS, "loras"):
-        extensions = folder_paths.folder_names_and_paths[key][1]
-        monkeypatch.setitem(folder_paths.folder_names_and_paths, key, ([str(tmp_path / key)], extensions))
-        folder_paths.filename_list_cache.pop(key, None)
-    monkeypatch.setattr(folder_paths, "user_directory", str(tmp_path / "user"))
-    yield tmp_path
-    for key in (model_files.MOTION_MODELS, model_files.MOTION_LORAS, "loras"):
-        folder_paths.filename_list_cache.pop(key, None)
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def fill(module: torch.nn.Module, seed: int) -> torch.nn.Module:
 
 
 def toy_model_patcher(
-    seed: int = 0, split_conds: bool = False, dtype=torch.float32
+    seed: int = 0, split_conds: bool = False, dtype=torch.float32, compute=None
 ) -> comfy.model_patcher.ModelPatcher:
     """A MODEL on the CPU: real BaseModel, real UNetModel, real model_sampling.
 
@@ -80,8 +80,12 @@ def toy_model_patcher(
         seed: seed of the weights.
         split_conds: claim to need endless memory, so that ComfyUI runs cond and uncond in separate UNet calls.
         dtype: storage type of the weights.
+        compute: type that weights are cast to for each call, None for the storage type.
     """
-    model = comfy.model_base.BaseModel(comfy.supported_models.SD15(toy_sd15_unet_config(dtype)), device=CPU)
+    config = comfy.supported_models.SD15(toy_sd15_unet_config(dtype))
+    if compute is not None:
+        config.set_inference_dtype(dtype, compute)
+    model = comfy.model_base.BaseModel(config, device=CPU)
     fill(model, seed)
     if split_conds:
         model.memory_required = lambda *args, **kwargs: 2.0**80

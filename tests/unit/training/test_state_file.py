@@ -41,6 +41,13 @@ def test_everything_comes_back(tmp_path):
     assert os.listdir(path.parent) == [path.name]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_a_file_may_be_read_by_whom_other_new_files_may(tmp_path):
+    write_state(tmp_path / "x.safetensors", state())
+    (tmp_path / "other").write_bytes(b"")
+    assert (tmp_path / "x.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_other_settings_are_named():
     with pytest.raises(
         ValueError, match=r"'x' holds.*clips was abc and is nothing; frames was 16 and is 24.*start anew"

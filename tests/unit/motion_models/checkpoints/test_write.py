@@ -61,3 +61,24 @@ def test_an_alpha_becomes_part_of_up():
     again = {(pair.target, pair.slice): pair for pair in read_motion_lora(written).pairs}
     for pair in pairs:
         assert torch.equal(again[pair.target, pair.slice].up, pair.up / 4)
+
+
+@pytest.mark.parametrize("middle", [False, True])
+def test_names_fit_the_rules_of_animatediff_evolved(middle):
+    """Its reader takes names with "temporal" in them. The weight of a ".down." is the name without "processor.", "_lora" and
+    "down.", with a 0 behind to_out; its other half is the name with ".up.", and what has "up." in it is no ".down.".
+
+    Source: Kosinkadink/ComfyUI-AnimateDiff-Evolved d8d163c ``model_injection.py``, ``load_motion_lora_as_patches``.
+    """
+    layers = lora_state_dict(mid=middle, feed_forward=True)
+    written = published_motion_lora(read_motion_lora(layers).pairs)
+    weights = motion_shapes(middle=middle)
+    downs = [name for name in written if "up." not in name]
+    assert 2 * len(downs) == len(written) and all("temporal" in name for name in written)
+    found = set()
+    for name in downs:
+        assert written[name.replace(".down.", ".up.")].shape[1] == written[name].shape[0]
+        weight = name.replace("processor.", "").replace("_lora", "").replace("down.", "")
+        found.add(weight if "to_out.0." in weight else weight.replace("to_out.", "to_out.0."))
+    assert len(found) == len(downs) and found <= weights.keys()
+    assert any(name.startswith("mid_block.") for name in weights) == middle  # by which it tells v2 from v3
