@@ -23,8 +23,7 @@ from ..lora.bypass import put_beside
 from ..lora.low_rank import BypassLora, low_rank_patcher
 from ..motion.noise_schedule import apply_schedule
 from .motion_lora import require_still
-from .sampling_parts import clone_for_training
-from .target import UNET_WEIGHTS, Target, learnt_pairs, pair_holders
+from .target import UNET_WEIGHTS, Target, clone_for_training, learnt_pairs, pair_holders
 
 _LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
 _PREFIX = "diffusion_model."

@@ -23,8 +23,7 @@ from ..motion import noise_schedule
 from ..motion.apply import apply_motion_model
 from ..motion.load import MotionModel
 from ..motion.settings import MotionSettings, patchers_of, settings_of
-from .sampling_parts import clone_for_training
-from .target import UNET_WEIGHTS, Target, halves, learnt_pairs, own_clone, pair_holders
+from .target import UNET_WEIGHTS, Target, clone_for_training, halves, learnt_pairs, own_clone, pair_holders
 
 _FEED_FORWARD = {"expand": (8, 1), "contract": (1, 4)}  # outputs and inputs in widths of the module
 

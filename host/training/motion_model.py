@@ -25,8 +25,7 @@ from ..motion.load import MotionModel
 from ..motion.settings import MotionSettings
 from ..motion.unet_sites import motion_sites
 from .motion_lora import require_still, require_trainable
-from .sampling_parts import clone_for_training
-from .target import UNET_WEIGHTS, Target
+from .target import UNET_WEIGHTS, Target, clone_for_training
 
 NewShape = Literal["v3", "v2"]
 _BLOCKS = 12  # on the way down and on the way up of an SD1.5 UNet

@@ -1,14 +1,19 @@
 """What a training changes: a part put on a clone of the MODEL, its weights by name, and the file that comes of them."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor, nn
 
-from ...inputs.quoting import reason_of
+from ...inputs.quoting import plain, reason_of
 from ...motion_models.networks.low_rank import LoraPair, LowRankNetwork
 from ...training.stages import Stage
+from ..call import keys
+from ..motion.view_windows import views_of
+
+log = logging.getLogger("zoetrope")
 
 # Of a MODEL, what it was loaded with; the rest is its noise schedule, which whoever loads it last exchanges.
 UNET_WEIGHTS = "diffusion_model."
@@ -64,6 +69,23 @@ def own_clone(model: ModelPatcher) -> ModelPatcher:
             f"This MODEL cannot be trained on with ComfyUI's dynamic loading of weights ({reason_of(error)}); load it with Load "
             "Checkpoint, or start ComfyUI with --disable-dynamic-vram."
         ) from error
+
+
+def clone_for_training(model: ModelPatcher) -> ModelPatcher:
+    """A clone in whose UNet calls all frames of a clip see each other, as the paper trains; says what it leaves out.
+
+    Context Windows and FreeInit belong to the sampler, which training does not use; they stay for previews.
+    """
+    found = {
+        "Context Windows": model.model_options.get("context_handler"),
+        "View Windows": views_of(model),
+        "FreeInit": model.get_attachment(keys.FREE_INIT),
+    }
+    if left_out := [name for name, part in found.items() if part is not None]:
+        log.info("%s of this MODEL have no part in training: a clip is trained whole.", plain(", ".join(left_out)))
+    clone = own_clone(model)
+    clone.remove_attachments(keys.VIEW_WINDOWS)
+    return clone
 
 
 def pair_holders(pairs: Sequence[LoraPair], network: LowRankNetwork) -> dict[str, Holder]:

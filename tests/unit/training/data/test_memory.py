@@ -47,7 +47,7 @@ folder, frames = Path(sys.argv[1]) / "few", 2**31 // (4 * 64 * 64 * 2)
 lengthened(folder, frames)
 clips = ClipSet(folder)
 assert clips.clips[0].frames == frames
-draws = Draws(clips.clips, flips=False, frames=16, stride=4, batch=1, accumulation=1, text_dropout=0.1, seed=1)
+draws = Draws(clips.clips, flips=False, frames=16, stride=4, batch=1, accumulation=1, text_dropout=0.1, timesteps=(0, 999), seed=1)
 starts = set()
 for step in range(400):
     numbers = draws.at(step, 0).clips[0].numbers
