@@ -12,18 +12,19 @@ Shapes: any; of a gradient.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import torch
-import torch.distributed as dist
+import torch.distributed
 from torch import Tensor
 
 from ..inputs.quoting import plain, quoted_names
 
+dist: Any = torch.distributed  # most of its functions have no types
 BUCKET = 2**24  # numbers that are sent at once; 64 MiB of copies
 LONGEST_WAIT = timedelta(days=1)  # for the others; one of them may encode clips. torchrun ends all when one is gone
 
@@ -62,8 +63,10 @@ class Processes:
             flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
             dist.all_reduce(flat)
             flat /= self.count
-            for tensor, mean in zip(bucket, flat.split([tensor.numel() for tensor in bucket]), strict=True):
-                tensor.copy_(mean.view_as(tensor))
+            end = 0
+            for tensor in bucket:
+                start, end = end, end + tensor.numel()
+                tensor.copy_(flat[start:end].view_as(tensor))
 
     def mean(self, number: float) -> float:
         """Mean of a number over all processes."""
@@ -112,7 +115,7 @@ def buckets(tensors: Sequence[Tensor], most: int = BUCKET) -> Iterator[list[Tens
 
 
 @contextmanager
-def joined_processes() -> Iterator[Processes]:
+def joined_processes() -> Generator[Processes]:
     """The processes that ``torchrun`` started together with this one; this one alone where it did not start it.
 
     Numbers of a CPU go by gloo, those of a GPU by nccl.

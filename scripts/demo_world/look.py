@@ -46,6 +46,7 @@ def draw_sample(
 ) -> Tensor:
     """Latents (F, 4, S, S) of prompts, by DDIM, in the scale that the UNet works in."""
     noise = torch.randn(frames, 4, sprites.SIDE, sprites.SIDE, generator=torch.Generator().manual_seed(seed))
+    positive, negative = prompts
     latents = sample.sample(
         model,
         noise,
@@ -53,7 +54,8 @@ def draw_sample(
         cfg,
         "ddim",
         "ddim_uniform",
-        *prompts,
+        positive,
+        negative,
         torch.zeros_like(noise),
         disable_pbar=True,
         seed=seed,
