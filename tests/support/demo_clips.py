@@ -80,7 +80,7 @@ class DemoWorld:
             control_net=comfy.controlnet.ControlNet(network.eval().requires_grad_(False), load_device=narrow.CPU),
             image=outlines.permute(0, 2, 3, 1),
             strength=1.0,
-            schedule="",
+            schedule="0: 1",
             start_percent=0.0,
             end_percent=1.0,
         )

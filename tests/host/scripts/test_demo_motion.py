@@ -15,8 +15,8 @@ from support.run_nodes import run_node
 from zoetrope.nodes.windows import ContextWindows
 
 pytestmark = pytest.mark.newest_host
-SEEDS = range(12)
-LORA_SEEDS = range(4)
+SEEDS = range(6)  # each prompt once
+FEW_SEEDS = range(3)
 
 
 def caption_of(seed):
@@ -46,22 +46,9 @@ def test_clips_move_as_the_clips_they_were_trained_on(world):
     assert mean(one.straightness for one in moving) > 0.8
     assert 0.4 < mean(one.path for one in moving) < 1.3
     assert mean(one.colour_spread for one in moving) < 0.1
-    assert sum(caption_of(seed) == f"a {one.colour} {one.shape}" for seed, one in zip(SEEDS, moving, strict=True)) >= 11
-    still = measured(world, world.still, LORA_SEEDS)
+    assert sum(caption_of(seed) == f"a {one.colour} {one.shape}" for seed, one in zip(SEEDS, moving, strict=True)) >= 5
+    still = measured(world, world.still, FEW_SEEDS)
     assert mean(one.smooth for one in still) < 0.3
-
-
-def test_a_motion_lora_moves_things_its_way(world):
-    def flow(*loras):
-        found = measured(world, world.moving(*loras), LORA_SEEDS)
-        return mean(one.flow[0] for one in found), mean(one.flow[1] for one in found)
-
-    right, half, none = (flow(world.lora("right", strength)) for strength in (1.0, 0.5, 0.0))
-    assert right[0] > 0.5 and abs(right[1]) < 0.15
-    assert none[0] < half[0] < right[0]
-    assert none == flow()
-    fall = flow(world.lora("fall"))
-    assert fall[1] > 0.5 and abs(fall[0]) < 0.15
 
 
 def test_long_clips_in_windows_keep_their_colour(world):

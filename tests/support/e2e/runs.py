@@ -22,7 +22,7 @@ PROMPTS = sorted(path for path in API.glob("*.json") if path.stem not in NOT_RUN
 STREAMED = {"endless", "long_video_to_video"}
 WRITERS = ("ZoetropeCombineVideo", "ZoetropeSampleEndless", "ZoetropeSampleVideo")
 SIZE = 48
-_TRAINER = {"batch": 1, "accumulation": 1, "preview_every": 1, "resume": "start anew"}
+_TRAINER = {"batch": 1, "accumulation": 1, "preview_every": 2, "resume": "start anew"}
 SMALL_TRAINING = {
     "ZoetropeTrainingClips": {"size": 64, "frames": 4, "stride": 1},
     "ZoetropeCameraMotionClips": {"size": 64, "frames": 4},
