@@ -25,9 +25,10 @@ LORAS = {
         before=LAST,
         moves=Moves(slowest=0.4, fastest=0.75, direction=direction),
         frames=16,
-        steps=200,
-        learning_rate=1e-3,
+        steps=300,
+        learning_rate=5e-3,
         seed=seed,
+        min_timestep=500,
     )
     for name, direction, seed in (("right", 0.0, 41), ("fall", 90.0, 42))
 }

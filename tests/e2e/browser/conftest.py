@@ -75,10 +75,17 @@ class Frontend:
         self.page.get_by_text("Templates", exact=True).first.click()
         self.page.get_by_text("zoetrope", exact=True).first.click()
         card = self.page.locator(f"[data-testid=template-workflow-{name}]")
-        card.wait_for(timeout=60_000)
+        runs.wait_for(lambda: self._scrolled_to(card))
         self.picture(f"templates_{name}")
         # The list is drawn anew while pictures come in, and a click on what is being replaced is lost.
         runs.wait_for(lambda: self._opens(card))
+
+    def _scrolled_to(self, card) -> bool:
+        """The list shows 24 cards, and more when its end is seen."""
+        cards = self.page.locator("[data-testid^=template-workflow-]")
+        if not card.is_visible() and cards.count():
+            cards.last.scroll_into_view_if_needed()
+        return card.is_visible()
 
     def _opens(self, card) -> bool:
         from playwright.sync_api import TimeoutError as TooLongError
