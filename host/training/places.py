@@ -22,8 +22,10 @@ RESULT_FOLDERS = {
 
 
 def files_of(stage: Stage, name: str) -> TrainingFiles:
-    """Where a training's files lie: the result in the model folder that its loader reads, so that it can be chosen at once;
+    """Where a training's files lie: the result in a model folder that its loader reads, so that it can be chosen at once;
     the state in the user folder, where no loader looks.
+
+    Of several model folders it is ComfyUI's own, as others may be shared with other programs or machines.
 
     Args:
         stage: kind of training.
@@ -34,8 +36,10 @@ def files_of(stage: Stage, name: str) -> TrainingFiles:
     """
     check_training_name(name)
     states = Path(folder_paths.get_user_directory()) / "default" / "zoetrope" / "training" / stage.name
+    folders = [Path(folder) for folder in folder_paths.get_folder_paths(RESULT_FOLDERS[stage.name])]
+    own = [folder for folder in folders if folder.is_relative_to(folder_paths.models_dir)]
     return TrainingFiles(
-        result=Path(folder_paths.get_folder_paths(RESULT_FOLDERS[stage.name])[0]) / f"{name}.safetensors",
+        result=[*own, *folders][0] / f"{name}.safetensors",
         state=states / f"{name}.state.safetensors",
     )
 
@@ -68,15 +72,17 @@ def claimed(stage: Stage, name: str) -> Iterator[TrainingFiles]:
         ) from error
     try:
         files.remove_unfinished()
-        _require_own(files, name)
+        _require_own(files, RESULT_FOLDERS[stage.name], name)
         yield files
     finally:
         lock.release()
 
 
-def _require_own(files: TrainingFiles, name: str) -> None:
-    """Refuse to write over a file that no training of ours left."""
-    if files.result.exists() and not files.state.exists():
+def _require_own(files: TrainingFiles, folder: str, name: str) -> None:
+    """Refuse to write over a file that no training of ours left, and a name that loaders find in another folder."""
+    found = folder_paths.get_full_path(folder, files.name)
+    elsewhere = found is not None and Path(found) != files.result
+    if elsewhere or (files.result.exists() and not files.state.exists()):
         raise ValueError(
             f"There is a file {quoted(files.name)} already, and no training {quoted(name)} that made it; choose another name."
         )

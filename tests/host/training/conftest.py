@@ -17,6 +17,7 @@ if COMFYUI_DIR is not None:
             extensions = folder_paths.folder_names_and_paths[key][1]
             monkeypatch.setitem(folder_paths.folder_names_and_paths, key, ([str(tmp_path / key)], extensions))
             folder_paths.filename_list_cache.pop(key, None)
+        monkeypatch.setattr(folder_paths, "models_dir", str(tmp_path))
         monkeypatch.setattr(folder_paths, "user_directory", str(tmp_path / "user"))
         yield tmp_path
         for key in (model_files.MOTION_MODELS, model_files.MOTION_LORAS, "loras"):

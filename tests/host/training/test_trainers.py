@@ -4,6 +4,7 @@ from pathlib import Path
 
 import comfy.cli_args
 import comfy.model_management
+import folder_paths
 import pytest
 import torch
 from comfy.cli_args import LatentPreviewMethod
@@ -115,6 +116,21 @@ def test_a_name_belongs_to_one_training_at_a_time_and_to_no_file_of_others(place
     with foreign, claimed(stages.MOTION_LORA_STAGE, "spin"):
         pass
     assert Path(files.result).read_bytes() == b"a file that somebody downloaded"
+
+
+def test_a_training_writes_into_comfyuis_own_folder_and_hides_behind_no_other(places, monkeypatch):
+    """extra_model_paths.yaml comes first where the host does not know a folder by itself."""
+    shared, own = places / "shared", places / "models" / "loras"
+    folders = ([str(shared), str(own)], folder_paths.folder_names_and_paths["loras"][1])
+    monkeypatch.setitem(folder_paths.folder_names_and_paths, "loras", folders)
+    monkeypatch.setattr(folder_paths, "models_dir", str(places / "models"))
+    with claimed(stages.DOMAIN_ADAPTER_STAGE, "look") as files:
+        assert files.result == own / "look.safetensors"
+    shared.mkdir(exist_ok=True)
+    (shared / "look.safetensors").write_bytes(b"what loaders would find first")
+    foreign = pytest.raises(ValueError, match=r"There is a file 'look.safetensors' already")
+    with foreign, claimed(stages.DOMAIN_ADAPTER_STAGE, "look"):
+        pass
 
 
 def test_a_step_in_words():
