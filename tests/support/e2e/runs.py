@@ -22,24 +22,27 @@ PROMPTS = sorted(path for path in API.glob("*.json") if path.stem not in NOT_RUN
 STREAMED = {"endless", "long_video_to_video"}
 WRITERS = ("ZoetropeCombineVideo", "ZoetropeSampleEndless", "ZoetropeSampleVideo")
 SIZE = 48
-_TRAINER = {"batch": 1, "accumulation": 1, "preview_every": 2, "resume": "start anew"}
+_TRAINER = {"batch": 1, "accumulation": 1, "preview_every": 0, "resume": "start anew"}
+SMALL_TRAINING_FRAMES = 8  # of the clip that shows what was learnt
 SMALL_TRAINING = {
     "ZoetropeTrainingClips": {"size": 64, "frames": 4, "stride": 1},
     "ZoetropeCameraMotionClips": {"size": 64, "frames": 4},
     "ZoetropeTrainMotionLora": {"rank": 2, **_TRAINER},
     "ZoetropeTrainMotionModel": _TRAINER,
-    "ZoetropeTrainDomainAdapter": {"rank": 2, **_TRAINER},
+    "ZoetropeTrainDomainAdapter": {"rank": 2, **_TRAINER, "preview_every": 2},
 }
 
 
 def small(name: str, steps: int = 2, seed: int | None = None) -> Prompt:
-    """A shipped prompt with small pictures and few steps; its frame count and windows stay."""
+    """A shipped prompt with small pictures and few steps; its frame count and windows stay, but for those that train."""
     prompt = graph.load_prompt(API / f"{name}.json")
     graph.set_inputs(prompt, graph.WIDTH, SIZE)
     graph.set_inputs(prompt, graph.HEIGHT, SIZE)
     graph.set_inputs(prompt, graph.STEPS, steps)
     for node in prompt.values():
-        node["inputs"] |= SMALL_TRAINING.get(node["class_type"], {})
+        if changes := SMALL_TRAINING.get(node["class_type"]):
+            node["inputs"] |= changes
+            graph.set_inputs(prompt, graph.FRAMES, SMALL_TRAINING_FRAMES)
     if seed is not None:
         graph.set_inputs(prompt, graph.SEED, seed)
     return prompt
