@@ -88,8 +88,11 @@ def suit_demo_models(prompt: Prompt, options: argparse.Namespace) -> None:
         graph.set_inputs(prompt, graph.STEPS, DEMO_STEPS)
 
 
-def choose_models(client: Client, prompt: Prompt, options: argparse.Namespace, host: Host | None) -> None:
+def choose_models(client: Client, prompt: Prompt, options: argparse.Namespace, host: Host | None) -> bool:
     """Keep the models when the server has all of them; else put demo models in their place where we may write them.
+
+    Returns:
+        Whether they are demo models.
 
     Raises:
         SetupError: a model that the user named, or any on a server that is not ours, is missing.
@@ -102,7 +105,7 @@ def choose_models(client: Client, prompt: Prompt, options: argparse.Namespace, h
             listed = ", ".join(found[:8]) or "nothing"
             missing.append(f"The server has no {name!r} in its {loader.folder} folder; it has: {listed}.")
     if not missing:
-        return
+        return False
     if host is None or options.checkpoint or options.motion_model:
         raise SetupError(missing[0])
     # All or none: the demo models are of their own width and go with no real ones.
@@ -112,7 +115,7 @@ def choose_models(client: Client, prompt: Prompt, options: argparse.Namespace, h
     for kind in kinds:
         loader = graph.LOADERS[kind]
         graph.set_inputs(prompt, {loader.class_type: loader.name}, loader.demo)
-    suit_demo_models(prompt, options)
+    return True
 
 
 def write_demo_models(host: Host, kinds: list[str]) -> None:
@@ -198,7 +201,8 @@ def run(options: argparse.Namespace) -> None:
     apply_flags(prompt, options)
     began = time.monotonic()
     with connected(options) as (client, host):
-        choose_models(client, prompt, options, host)
+        if choose_models(client, prompt, options, host):
+            suit_demo_models(prompt, options)
         entry = run_prompt(client, prompt)
         file = find_video(entry)
         print(describe(store(client, file, host), file), flush=True)

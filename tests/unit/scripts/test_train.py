@@ -1,8 +1,9 @@
 """scripts/train.py: the graph of a training, and what is refused before anything starts."""
 
+import demo
 import pytest
 import train
-from comfy_host import SetupError
+from comfy_host import Host, SetupError
 
 
 def options(*more):
@@ -25,3 +26,17 @@ def test_several_processes_take_a_folder_and_no_server(tmp_path):
         train.run_together(both, [])
     with pytest.raises(SetupError, match="is no folder"):
         train.run_together(options("--processes", "2"), [])
+
+
+def test_demo_models_take_the_place_of_missing_ones_and_the_training_stays_as_asked(tmp_path, monkeypatch):
+    class Empty:
+        def choices(self, class_type, name):
+            return []
+
+    monkeypatch.setattr(demo, "write_demo_models", lambda host, kinds: None)
+    given = options("--steps", "7", "--size", "256")
+    prompt = train.build_prompt(given, "clips")
+    before = {key: dict(node["inputs"]) for key, node in prompt.items()}
+    assert demo.choose_models(Empty(), prompt, given, Host("python", tmp_path, tmp_path, private=True))
+    changed = {key for key, node in prompt.items() if node["inputs"] != before[key]}
+    assert {prompt[key]["class_type"] for key in changed} == {"CheckpointLoaderSimple", "ZoetropeLoadMotionModel"}
