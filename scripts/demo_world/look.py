@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
+from toy_models.vae import SCALE
 
 from zoetrope.host.lora.motion_lora import Stack
 from zoetrope.host.motion import noise_schedule
@@ -24,7 +25,6 @@ from zoetrope.host.motion.settings import MotionSettings
 
 from . import sprites
 from .host import model_patcher, sample
-from .lessons.clips import SCALE
 from .lessons.motion import LESSONS, load_motion, motion_file
 from .measure import numbers_of
 from .narrow import load_narrow, narrow_model

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
+from toy_models.vae import RGB
 
-from .sprites import COLOURS, GROUND, INTO_LATENT, RGB, SHAPES, SIDE, Sprite, draw
+from .sprites import COLOURS, GROUND, INTO_LATENT, SHAPES, SIDE, Sprite, draw
 
 FAINT = 0.5  # a pixel whose colour is nearer to the ground's is ground; the colours are 1.4 to 1.9 away from it
 

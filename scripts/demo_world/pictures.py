@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 from torch import Tensor
+from toy_models.vae import SCALE
 
 from zoetrope.charts.loss_chart import draw_losses
 from zoetrope.host.call.strength import Strength
@@ -22,7 +23,7 @@ from zoetrope.motion_models.checkpoints.motion_lora import read_motion_lora
 from zoetrope.training.state_file import read_state
 
 from .host import model_patcher
-from .lessons.clips import SCALE, WorldClips
+from .lessons.clips import WorldClips
 from .lessons.motion import LAST, LESSONS, LONG_MOVES, load_motion, motion_file, settings_of_lesson
 from .lessons.motion_lora import lora_file
 from .look import animated, draw_sample, prompts_of

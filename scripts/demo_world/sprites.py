@@ -12,15 +12,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from toy_models.vae import RGB
 
 SIDE = 16
 COLOURS = {"red": (0.85, -0.55, -0.45), "green": (-0.55, 0.65, -0.45), "blue": (-0.50, -0.35, 0.95)}
 SHAPES = ("ball", "box")
 GROUND = (-0.50, -0.50, -0.40)
-# Source: comfy/latent_formats.py, SD15.latent_rgb_factors (rows: latent channels, columns: red, green, blue).
-RGB = torch.tensor(
-    [[0.3512, 0.2297, 0.3227], [0.3250, 0.4974, 0.2350], [-0.2829, 0.1762, 0.2721], [-0.2120, -0.2616, -0.7177]]
-)
 INTO_LATENT = torch.linalg.pinv(RGB)  # (3, 4)
 BALL_RADIUS, BOX_HALF = 3.1, 2.8  # latent pixels
 SOFTNESS = 0.7  # width of an edge, in latent pixels

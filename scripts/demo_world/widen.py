@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from toy_models.motion import positions
 
 from .layout import (
     ACTIVE_ATTENDING,
@@ -33,19 +34,9 @@ FRAMES = 32  # of a v3 motion module's positions
 EMBEDDING = 4 * WIDE
 
 
-def positions(frames: int, channels: int) -> Tensor:
-    """The sinusoidal table of published motion modules, (1, frames, channels).
-
-    Source: guoyww/AnimateDiff ``motion_module.py``, ``PositionalEncoding``.
-    """
-    steps = torch.exp(torch.arange(0, channels, 2) * (-math.log(10000.0) / channels))
-    angles = torch.arange(frames)[:, None] * steps
-    return torch.stack((angles.sin(), angles.cos()), dim=-1).reshape(1, frames, channels)
-
-
 def narrow_positions() -> Tensor:
     """What narrow motion modules read of the published table, (1, 32, 64)."""
-    return positions(FRAMES, WIDE)[..., ::REPEAT].contiguous()
+    return positions(FRAMES)[..., ::REPEAT].contiguous()
 
 
 def copied(weight: Tensor) -> Tensor:
@@ -150,7 +141,7 @@ def wide_motion(narrow: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
         prefix: what stands before the published names there.
     """
     names = [key.removeprefix(prefix) for key in narrow if key.startswith(prefix)]
-    return with_positions({name: widened(name, narrow[prefix + name]) for name in names}, positions(FRAMES, WIDE))
+    return with_positions({name: widened(name, narrow[prefix + name]) for name in names}, positions(FRAMES))
 
 
 def with_positions(module: Mapping[str, Tensor], table: Tensor) -> dict[str, Tensor]:

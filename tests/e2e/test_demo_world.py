@@ -8,9 +8,9 @@ import safetensors.torch
 from comfy_host import graph
 from demo import DEMO_SIZE
 from demo_world import sprites
-from demo_world.lessons.clips import SCALE
 from demo_world.measure import centres_of, linear_colours, numbers_of, weights_of_thing
 from PIL import Image
+from toy_models.vae import SCALE
 
 from support.e2e import runs
 

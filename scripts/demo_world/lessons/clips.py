@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
+from toy_models.vae import SCALE
 
 from ..sprites import SIDE, Moves, clip, generator_of, sprite_of
 
-SCALE = 0.18215  # of SD1.5's latents; the trainer takes them as the VAE gives them
 CLIPS = 4096  # then they come again
 
 

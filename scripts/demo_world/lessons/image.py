@@ -5,11 +5,15 @@ Shapes: B = pictures of a step, S = 16.
 
 from __future__ import annotations
 
+# The checkout becomes the package zoetrope at run time.
+# pyright: reportMissingImports=false
 import argparse
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from zoetrope.training.losses import min_snr_weight
 
 from .. import sprites
 from ..layout import UNET
@@ -53,7 +57,7 @@ class Batch:
     def loss(self, guess: Tensor) -> tuple[Tensor, Tensor]:
         """Weighted and plain squared error of the guessed noise."""
         error = (guess - self.eps).square().mean((1, 2, 3))
-        return (error * noise.snr_weight(self.sigma, SNR_LIMIT)).mean(), error.mean()
+        return (error * min_snr_weight(self.sigma, SNR_LIMIT)).mean(), error.mean()
 
 
 def draw_batch(step: int, texts: dict[str, Tensor], seed: int, with_hints: bool = False) -> Batch:

@@ -1,7 +1,4 @@
-"""Noise levels and weights of the losses.
-
-Shapes: B = pictures or clips.
-"""
+"""Noise levels of the image trainings."""
 
 from __future__ import annotations
 
@@ -24,11 +21,3 @@ def sigmas(straight: bool) -> Tensor:
     betas = torch.linspace(*ends, STEPS, dtype=torch.float64)
     kept = torch.cumprod(1 - (betas if straight else betas**2), 0)
     return ((1 - kept) / kept).sqrt().float()
-
-
-def snr_weight(sigma: Tensor, most: float) -> Tensor:
-    """Weight min(SNR, most) / SNR of a squared noise error, (B,), where SNR = sigma^-2.
-
-    Source: Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy", equation for noise prediction.
-    """
-    return (most * sigma**2).clamp(max=1.0)
